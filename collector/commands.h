@@ -1,0 +1,22 @@
+/* commands.h - what main() calls: one function for each command. They return the exit status.
+ */
+#ifndef COLLECTOR_COMMANDS_H
+#define COLLECTOR_COMMANDS_H
+
+#include "collector/options.h"
+
+enum {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1, /* something went wrong at run time */
+	EXIT_USAGE = 2,  /* the command line is wrong */
+};
+
+int command_read(const struct options *o);    /* read.c */
+int command_run(const struct options *o);     /* run.c */
+int command_filters(const struct options *o); /* show_filters.c */
+
+/* help.c; on standard output */
+void help_print(unsigned int command); /* 0: of the program */
+void help_version(void);
+
+#endif

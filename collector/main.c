@@ -1,0 +1,61 @@
+/* main.c - flowline's entry: the command line, then the command. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "collector/commands.h"
+#include "collector/options.h"
+#include "common/log.h"
+
+static int usage_failed(const struct options *o)
+{
+	const char *line = o->errors, *end;
+
+	for (; (end = strchr(line, '\n')) != NULL; line = end + 1)
+		log_error("%.*s", (int)(end - line), line);
+	if (o->command & (COMMAND_READ | COMMAND_RUN | COMMAND_FILTERS))
+		log_error("'flowline %s --help' shows how it is used", command_name(o->command));
+	else
+		log_error("'flowline --help' shows how it is used");
+	return EXIT_USAGE;
+}
+
+static int dispatch(const struct options *o)
+{
+	switch (o->command) {
+	case COMMAND_READ:
+		signal(SIGPIPE, SIG_IGN); /* told as -EPIPE, and what is lost is counted */
+		return command_read(o);
+	case COMMAND_RUN:
+		signal(SIGPIPE, SIG_IGN);
+		return command_run(o);
+	case COMMAND_FILTERS:
+		return command_filters(o);
+	case COMMAND_VERSION:
+		help_version();
+		break;
+	default:
+		help_print(o->help_topic);
+		break;
+	}
+	if (fflush(stdout) || ferror(stdout)) {
+		log_error("standard output: cannot be written: %m");
+		return EXIT_FAILED;
+	}
+	return EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+	static struct options options;
+	int status;
+
+	if (options_parse(&options, argc, argv)) {
+		status = usage_failed(&options);
+	} else {
+		log_set_level(options.log_level);
+		status = dispatch(&options);
+	}
+	options_free(&options);
+	return status;
+}

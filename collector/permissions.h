@@ -1,0 +1,12 @@
+/* permissions.h - what a refusal of the kernel means, and what grants the right.
+ */
+#ifndef COLLECTOR_PERMISSIONS_H
+#define COLLECTOR_PERMISSIONS_H
+
+#include <stddef.h>
+
+/* Write to why[] that `what` ("opening a packet socket") needs the capability ("CAP_NET_RAW") and
+ * the command that grants it to this program. */
+void permissions_explain(char *why, size_t why_size, const char *what, const char *capability);
+
+#endif

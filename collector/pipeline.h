@@ -1,0 +1,52 @@
+/* pipeline.h - engine, encoder and output put together: frames in, lines out. What read and run share.
+ *
+ * Owned by one thread.
+ */
+#ifndef COLLECTOR_PIPELINE_H
+#define COLLECTOR_PIPELINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "collector/options.h"
+#include "collector/source.h"
+#include "collector/stats.h"
+#include "common/error.h"
+#include "flows/engine.h"
+#include "output/line.h"
+#include "output/sink.h"
+#include "output/writer.h"
+
+struct pipeline {
+	struct engine *engine;
+	struct line_encoder *encoder;
+	struct line_writer *writer;
+	struct sink *sink;
+	const char *sink_name;
+	struct frame_sink frames; /* give frames to this */
+	int error;                /* of the output, of the last flush; 0: all well */
+	/* Self-measurement: */
+	void (*source_stats)(void *ctx, struct source_stats *sum); /* asked at each cycle's end */
+	void *source_ctx;
+	const char *source_name; /* tag source of the point `flowline`; NULL: no such point */
+	struct stats_totals now, before;
+	uint64_t start_ns; /* monotonic clock */
+};
+
+/* Put it together as the options say. 0, or negative after having logged why: FL_EUSAGE where the
+ * command line is wrong. max_flows is for options that do not say. */
+int pipeline_open(struct pipeline *p, const struct options *o, bool live, size_t max_flows) MUST_CHECK;
+
+/* Bring p->now up to date. */
+void pipeline_measure(struct pipeline *p);
+
+/* End of the input: what is pending is written (engine_finish), the table is shown. 0, or the first
+ * error of the output, which is logged. */
+int pipeline_finish(struct pipeline *p, uint64_t end_ns, bool table) MUST_CHECK;
+
+/* 0, or what closing the output said, which is logged. */
+int pipeline_close(struct pipeline *p);
+
+uint64_t monotonic_ns(void);
+
+#endif

@@ -1,0 +1,60 @@
+/* source.h - a capture source: where frames come from.
+ *
+ * Every source is one struct source_ops; what is not built in is another file with the same struct whose
+ * probe says so. A source belongs to one thread.
+ */
+#ifndef COLLECTOR_SOURCE_H
+#define COLLECTOR_SOURCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "flows/frame.h"
+
+/* Takes frames, in order; they are borrowed for the call. */
+struct frame_sink {
+	void (*frames)(void *ctx, const struct frame *frames, size_t n);
+	void *ctx;
+};
+
+struct source_stats {
+	uint64_t frames;         /* handed over */
+	uint64_t dropped_kernel; /* lost because the ring was full (PACKET_STATISTICS) */
+	uint64_t skipped;        /* seen and left out by the source (second copy on lo ...) */
+};
+
+struct source; /* each source defines its own and casts */
+
+struct source_ops {
+	const char *name; /* "ring", "file" */
+	/* Can this source work here? 0, or a negative error and in why[] a sentence that says why not and
+	 * what would mend it. Leaves nothing behind. */
+	int (*probe)(const void *config, char *why, size_t why_size);
+	/* config is the source's own struct (struct ring_config ...). 0, or negative and why[] as above. */
+	int (*open)(struct source **s, const void *config, char *why, size_t why_size);
+	int (*fd)(const struct source *s); /* to poll for reading; -1: always ready */
+	/* Hand over what is there, without waiting, at most about one ring block or batch. 1: there may be
+	 * more; 0: nothing for now; FL_E... or -errno: the end (-ENODATA: a file's normal end), why[] set. */
+	int (*poll)(struct source *s, const struct frame_sink *sink, char *why, size_t why_size);
+	void (*stats)(struct source *s, struct source_stats *out);
+	void (*close)(struct source *s);
+};
+
+extern const struct source_ops source_file; /* struct file_config: capture files, libpcap */
+extern const struct source_ops source_ring; /* struct ring_config: TPACKET_V3, Linux 3.2 */
+
+struct file_config {
+	const char *path; /* "-": standard input */
+};
+
+struct ring_config {
+	int ifindex;             /* 0: every interface, also those that come later */
+	size_t ring_bytes;       /* memory of the ring, rounded to whole blocks */
+	const uint16_t *dns_ports;
+	size_t ndns_ports;
+	bool tunnels_inner;      /* VXLAN, Geneve: copy enough of a datagram to look inside */
+};
+
+#endif

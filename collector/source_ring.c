@@ -1,0 +1,317 @@
+/* source_ring.c - live capture: an AF_PACKET socket with a TPACKET_V3 ring and a classic BPF
+ * filter.
+ *
+ * Follows Linux Documentation/networking/packet_mmap.rst and net/packet/af_packet.c; TPACKET_V3 is
+ * Linux 3.2. The order matters: a socket of protocol 0 receives nothing, so filter and ring are in
+ * place before bind() lets the first packet in.
+ *
+ * Interfaces of every kind come through one socket. sll_hatype, which the ring keeps behind each
+ * frame's header, says what the frame begins with: Ethernet, or (tunnels, tun, PPP) tp_net says
+ * where IP is.
+ */
+#include "collector/source_ring.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "collector/permissions.h"
+#include "collector/source.h"
+#include "filters/classic.h"
+
+#ifndef SO_LOCK_FILTER
+#define SO_LOCK_FILTER 44 /* Linux 3.9 */
+#endif
+
+enum { RING_BATCH = 64, RING_FRAME_BYTES = 2048 };
+
+struct ring {
+	int fd;
+	int ifindex; /* as configured; 0: all */
+	uint8_t *map;
+	unsigned int nblocks;
+	unsigned int next; /* block that the kernel fills or has filled next */
+	struct source_stats stats;
+	struct frame batch[RING_BATCH];
+};
+
+static int ring_fail(char *why, size_t why_size, const char *what)
+{
+	int err = errno ? errno : EIO;
+
+	if (err == EPERM || err == EACCES)
+		permissions_explain(why, why_size, what, "CAP_NET_RAW");
+	else
+		snprintf(why, why_size, "%s: %s", what, strerror(err));
+	return -err;
+}
+
+static int ring_attach_filter(int fd, const struct ring_config *config, char *why, size_t why_size)
+{
+	struct filter_config fc = {config->dns_ports, config->ndns_ports, config->tunnels_inner};
+	struct filter_insn *prog = calloc(FILTER_INSNS_MAX, sizeof(*prog));
+	struct sock_filter *code = calloc(FILTER_INSNS_MAX, sizeof(*code));
+	struct sock_fprog fprog;
+	int n, i, one = 1, err = -ENOMEM;
+
+	if (!prog || !code) {
+		snprintf(why, why_size, "no memory for the packet filter");
+		goto out;
+	}
+	n = classic_flow_filter(prog, FILTER_INSNS_MAX, &fc);
+	if (n < 0) {
+		snprintf(why, why_size, "more than %d DNS ports: name fewer", FILTER_DNS_PORTS_MAX);
+		err = n;
+		goto out;
+	}
+	for (i = 0; i < n; i++)
+		code[i] = prog[i].insn;
+	memset(&fprog, 0, sizeof(fprog));
+	fprog.len = (unsigned short)n;
+	fprog.filter = code;
+	err = 0;
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &fprog, sizeof(fprog)) < 0)
+		err = ring_fail(why, why_size, "attaching the packet filter");
+	else if (setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &one, sizeof(one)) < 0)
+		errno = 0; /* before Linux 3.9: nobody else has the socket, so it only guards
+			      against us */
+out:
+	free(prog);
+	free(code);
+	return err;
+}
+
+static int ring_map(struct ring *r, size_t bytes, char *why, size_t why_size)
+{
+	struct tpacket_req3 req;
+	int version = TPACKET_V3;
+	size_t nblocks = (bytes ? bytes : RING_DEFAULT_BYTES) / RING_BLOCK_BYTES;
+
+	if (nblocks < RING_BLOCKS_MIN)
+		nblocks = RING_BLOCKS_MIN;
+	if (nblocks > (1u << 31) / RING_BLOCK_BYTES) {
+		snprintf(why, why_size, "a ring of %zu bytes is too large: want at most 2 GiB",
+			 bytes);
+		return FL_EUSAGE;
+	}
+	if (setsockopt(r->fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) < 0)
+		return ring_fail(why, why_size,
+				 "asking for a TPACKET_V3 ring (Linux 3.2 and newer)");
+	memset(&req, 0, sizeof(req));
+	req.tp_block_size = RING_BLOCK_BYTES;
+	req.tp_block_nr = (unsigned int)nblocks;
+	req.tp_frame_size = RING_FRAME_BYTES; /* V3 packs frames; only the product has to fit */
+	req.tp_frame_nr = (unsigned int)(nblocks * (RING_BLOCK_BYTES / RING_FRAME_BYTES));
+	req.tp_retire_blk_tov = RING_RETIRE_MS;
+	if (setsockopt(r->fd, SOL_PACKET, PACKET_RX_RING, &req, sizeof(req)) < 0)
+		return ring_fail(why, why_size, "taking memory for the packet ring");
+	r->map =
+	    mmap(NULL, nblocks * RING_BLOCK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
+	if (r->map == MAP_FAILED) {
+		r->map = NULL;
+		return ring_fail(why, why_size, "mapping the packet ring");
+	}
+	r->nblocks = (unsigned int)nblocks;
+	return 0;
+}
+
+static int ring_bind(const struct ring *r, char *why, size_t why_size)
+{
+	struct sockaddr_ll sll;
+
+	memset(&sll, 0, sizeof(sll));
+	sll.sll_family = AF_PACKET;
+	sll.sll_protocol = htons(ETH_P_ALL);
+	sll.sll_ifindex = r->ifindex;
+	if (bind(r->fd, (const struct sockaddr *)&sll, sizeof(sll)) < 0)
+		return ring_fail(why, why_size, "binding to the interface");
+	return 0;
+}
+
+static void ring_close(struct source *s)
+{
+	struct ring *r = (struct ring *)s;
+
+	if (!r)
+		return;
+	if (r->map)
+		munmap(r->map, (size_t)r->nblocks * RING_BLOCK_BYTES);
+	if (r->fd >= 0)
+		close(r->fd);
+	free(r);
+}
+
+static int ring_open(struct source **s, const void *config, char *why, size_t why_size)
+{
+	const struct ring_config *c = config;
+	struct ring *r = calloc(1, sizeof(*r));
+	int err;
+
+	*s = NULL;
+	if (!r) {
+		snprintf(why, why_size, "no memory");
+		return -ENOMEM;
+	}
+	r->ifindex = c->ifindex;
+	r->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	err = r->fd < 0 ? ring_fail(why, why_size, "opening a packet socket") : 0;
+	if (!err)
+		err = ring_attach_filter(r->fd, c, why, why_size);
+	if (!err)
+		err = ring_map(r, c->ring_bytes, why, why_size);
+	if (!err)
+		err = ring_bind(r, why, why_size);
+	if (err) {
+		ring_close((struct source *)r);
+		return err;
+	}
+	*s = (struct source *)r;
+	return 0;
+}
+
+static int ring_probe(const void *config, char *why, size_t why_size)
+{
+	struct source *s;
+	int err = ring_open(&s, config, why, why_size);
+
+	ring_close(s);
+	return err;
+}
+
+static int ring_fd(const struct source *s)
+{
+	return ((const struct ring *)s)->fd;
+}
+
+/* Fill in a frame; false where it is of a link that the engine does not know. */
+static bool ring_frame(struct frame *f, const struct tpacket3_hdr *h)
+{
+	const struct sockaddr_ll *sll =
+	    (const void *)((const uint8_t *)h + TPACKET_ALIGN(sizeof(*h)));
+	uint32_t cut = 0;
+
+	f->link = LINK_ETHERNET;
+	if (sll->sll_hatype != ARPHRD_ETHER && sll->sll_hatype != ARPHRD_LOOPBACK) {
+		if (sll->sll_protocol != htons(ETH_P_IP) && sll->sll_protocol != htons(ETH_P_IPV6))
+			return false;
+		f->link = LINK_RAW;
+		cut = h->tp_net > h->tp_mac ? (uint32_t)(h->tp_net - h->tp_mac) : 0;
+		if (cut > h->tp_snaplen)
+			return false;
+	}
+	f->time_ns = (uint64_t)h->tp_sec * 1000000000u + h->tp_nsec;
+	f->data = (const uint8_t *)h + h->tp_mac + cut;
+	f->caplen = h->tp_snaplen - cut;
+	f->wirelen = (h->tp_len > h->tp_snaplen ? h->tp_len : h->tp_snaplen) - cut;
+	f->iface = (uint16_t)sll->sll_ifindex;
+	return true;
+}
+
+static struct tpacket_block_desc *ring_block(const struct ring *r)
+{
+	return (struct tpacket_block_desc *)(r->map + (size_t)r->next * RING_BLOCK_BYTES);
+}
+
+static bool ring_block_ready(const struct ring *r)
+{
+	return __atomic_load_n(&ring_block(r)->hdr.bh1.block_status, __ATOMIC_ACQUIRE) &
+	       TP_STATUS_USER;
+}
+
+static void ring_hand_over(struct ring *r, const struct frame_sink *sink, size_t n)
+{
+	if (n)
+		sink->frames(sink->ctx, r->batch, n);
+	r->stats.frames += n;
+}
+
+static void ring_read_block(struct ring *r, const struct frame_sink *sink)
+{
+	struct tpacket_block_desc *block = ring_block(r);
+	const uint8_t *p = (const uint8_t *)block + block->hdr.bh1.offset_to_first_pkt;
+	uint32_t left = block->hdr.bh1.num_pkts;
+	size_t n = 0;
+
+	while (left--) {
+		const struct tpacket3_hdr *h = (const void *)p;
+
+		if (ring_frame(&r->batch[n], h))
+			n++;
+		else
+			r->stats.skipped++;
+		if (n == RING_BATCH) {
+			ring_hand_over(r, sink, n);
+			n = 0;
+		}
+		p += h->tp_next_offset;
+	}
+	ring_hand_over(r, sink, n);
+	__atomic_store_n(&block->hdr.bh1.block_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
+	r->next = r->next + 1 == r->nblocks ? 0 : r->next + 1;
+}
+
+/* Nothing to read: has the interface gone? ENETDOWN alone (link set down) passes: the socket works
+ * again when it comes up. Only an interface that was removed unbinds the socket for good. */
+static int ring_check(const struct ring *r, char *why, size_t why_size)
+{
+	struct sockaddr_ll sll;
+	socklen_t len = sizeof(sll);
+	int err = 0;
+	socklen_t err_len = sizeof(err);
+
+	/* Reading the error also takes it away, else poll(2) would never sleep again. */
+	if (getsockopt(r->fd, SOL_SOCKET, SO_ERROR, &err, &err_len) < 0)
+		return ring_fail(why, why_size, "reading the packet socket's state");
+	if (!r->ifindex)
+		return 0;
+	memset(&sll, 0, sizeof(sll));
+	if (getsockname(r->fd, (struct sockaddr *)&sll, &len) < 0)
+		return ring_fail(why, why_size, "reading the packet socket's state");
+	if (sll.sll_ifindex == r->ifindex)
+		return 0;
+	snprintf(why, why_size, "the interface is gone");
+	return -ENODEV;
+}
+
+static int ring_poll(struct source *s, const struct frame_sink *sink, char *why, size_t why_size)
+{
+	struct ring *r = (struct ring *)s;
+
+	if (!ring_block_ready(r))
+		return ring_check(r, why, why_size);
+	ring_read_block(r, sink);
+	return ring_block_ready(r);
+}
+
+static void ring_stats(struct source *s, struct source_stats *out)
+{
+	struct ring *r = (struct ring *)s;
+	struct tpacket_stats_v3 st;
+	socklen_t len = sizeof(st);
+
+	memset(&st, 0, sizeof(st));
+	/* The kernel's counters start again at 0 with every reading. */
+	if (getsockopt(r->fd, SOL_PACKET, PACKET_STATISTICS, &st, &len) == 0)
+		r->stats.dropped_kernel += st.tp_drops;
+	*out = r->stats;
+}
+
+const struct source_ops source_ring = {
+    .name = "ring",
+    .probe = ring_probe,
+    .open = ring_open,
+    .fd = ring_fd,
+    .poll = ring_poll,
+    .stats = ring_stats,
+    .close = ring_close,
+};

@@ -1,0 +1,51 @@
+/* stats.h - self-measurement: one list of counters, shown as a point each cycle and as a table at the end.
+ *
+ * The sum that must hold, and that both show: seen = parsed + skipped + what was lost, by cause. "Seen" is
+ * all that reached the capture: frames dropped by the kernel and left out by the source are in it.
+ */
+#ifndef COLLECTOR_STATS_H
+#define COLLECTOR_STATS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "collector/source.h"
+#include "flows/engine.h"
+#include "flows/point.h"
+#include "output/sink.h"
+
+enum { STATS_FIELDS_MOST = 64 };
+
+/* Everything that is counted, since the start. */
+struct stats_totals {
+	struct engine_stats engine;
+	struct source_stats source; /* all sources together, also those closed by now */
+	struct sink_stats sink;
+	uint64_t packets_seen, packets_skipped; /* by stats_sum() */
+	uint64_t cpu_user_us, cpu_sys_us, rss_bytes;
+	uint64_t elapsed_ns;
+};
+
+/* Add the counters of one source. */
+void stats_add_source(struct source_stats *sum, const struct source_stats *one);
+
+/* Work out packets_seen and packets_skipped from the engine's and the source's counters. */
+void stats_sum(struct stats_totals *t);
+
+/* Does the sum hold? */
+bool stats_adds_up(const struct stats_totals *t);
+
+/* CPU time and memory of this process: getrusage(2), /proc/self/statm. */
+void stats_process(struct stats_totals *t);
+
+/* The fields of the point `flowline` for the cycle between the two: counters as their change, gauges as
+ * they are. Returns how many. */
+size_t stats_fields(const struct stats_totals *before, const struct stats_totals *now,
+		    struct self_field out[STATS_FIELDS_MOST]);
+
+/* The readable table of --stats. */
+void stats_print(FILE *f, const struct stats_totals *t);
+
+#endif

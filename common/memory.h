@@ -1,0 +1,17 @@
+/* memory.h - memory taken at start, and bounded. */
+#ifndef COMMON_MEMORY_H
+#define COMMON_MEMORY_H
+
+#include <stddef.h>
+
+#include "common/error.h"
+
+/* Address space of n zeroed elements of size bytes, page aligned; pages count only once they are
+ * written to. NULL with errno set where the kernel refuses. Give it back with mem_unmap. */
+void *mem_map(size_t n, size_t size) MUST_CHECK;
+void mem_unmap(void *p, size_t n, size_t size);
+
+/* Give the pages behind a region back to the kernel; they read as zeros again. */
+void mem_drop(void *p, size_t n, size_t size);
+
+#endif

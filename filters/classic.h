@@ -1,0 +1,60 @@
+/* classic.h - the classic BPF programs that run in the kernel, before a frame is copied.
+ *
+ * Attached with SO_ATTACH_FILTER. The value a program returns is the number of bytes copied,
+ * counted from the first byte of the frame; 0: the frame is not wanted. Only instructions and
+ * ancillary loads that Linux 3.2 has are used (net/core/filter.c: HATYPE, PKTTYPE, PROTOCOL).
+ */
+#ifndef FILTERS_CLASSIC_H
+#define FILTERS_CLASSIC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <linux/filter.h>
+
+#include "common/error.h"
+
+enum {
+	FILTER_INSNS_MAX = 1024,   /* more than any configuration needs; the kernel allows 4096 */
+	FILTER_DNS_PORTS_MAX = 32, /* conditional jumps reach 255 instructions */
+	FILTER_COPY_HEADERS =
+	    160, /* 14 Ethernet + 2 tags or 4 labels + 60 IPv4 + 60 TCP, and a little */
+	FILTER_COPY_SMALL =
+	    576, /* a TCP frame up to here is copied whole: its end may be a head's */
+	FILTER_COPY_HTTP =
+	    16384, /* a segment that begins an HTTP head; also what is inside a tunnel */
+	FILTER_COPY_WHOLE = 262144, /* tcpdump's own "everything" */
+};
+
+struct filter_insn {
+	struct sock_filter insn;
+	const char *comment; /* static */
+	const char *section; /* static; of the first instruction of a section, else NULL */
+};
+
+struct filter_config {
+	const uint16_t *dns_ports;
+	size_t ndns_ports;  /* at most FILTER_DNS_PORTS_MAX */
+	bool tunnels_inner; /* copy VXLAN and Geneve whole */
+};
+
+struct classic_filter {
+	const char *name;
+	const char *about;      /* one sentence */
+	const char *expression; /* what it lets pass, in tcpdump's words */
+	/* Write the program to out; returns how many instructions. FL_EUSAGE: too many ports;
+	 * FL_EFULL: it does not fit in max. */
+	int (*build)(struct filter_insn *out, size_t max, const struct filter_config *config);
+};
+
+enum { CLASSIC_FILTERS = 1 };
+
+/* Every program there is, for those who want to read them. */
+extern const struct classic_filter classic_filters[CLASSIC_FILTERS];
+
+/* What the packet ring attaches: packets that flows, DNS and HTTP are made of. Works on an
+ * AF_PACKET SOCK_RAW socket on every kind of link. */
+int classic_flow_filter(struct filter_insn *out, size_t max,
+			const struct filter_config *config) MUST_CHECK;
+
+#endif

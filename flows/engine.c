@@ -1,0 +1,530 @@
+/* engine.c - see engine.h.
+ *
+ * Frames are handled in batches, in passes over the batch, so that memory is asked for before it is needed:
+ * decode and hash all; look all up in the index, fetching the records; then count each. A batch has no
+ * influence on what is counted.
+ */
+#include "flows/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "flows/decode.h"
+#include "flows/dns_pending.h"
+#include "flows/flow_table.h"
+#include "flows/fragment.h"
+#include "flows/http_pair.h"
+#include "flows/points.h"
+#include "flows/roles.h"
+#include "flows/stream.h"
+#include "flows/tcp.h"
+
+#define NS_PER_S 1000000000ULL
+
+enum { BATCH = 64, PORT_MDNS = 5353, PORT_LLMNR = 5355 };
+
+struct engine {
+	struct engine_config config;
+	struct engine_stats stats;
+	struct decoder decoder;
+	struct flow_table table;
+	struct tcp tcp;
+	struct roles roles;
+	struct points *points;
+	struct dns_pending *dns;
+	struct http_pairs *http;
+	struct streams *streams;
+	uint64_t now_ns;       /* packet time, only forward but for steps */
+	uint64_t cycle_end_ns; /* 0: no cycle yet */
+	uint64_t second;       /* last one for which time-outs were looked at */
+	uint32_t *dirty;       /* flows that have something for this cycle */
+	uint32_t ndirty;
+	uint32_t npackets;
+	uint64_t dns_ports[65536 / 64];
+	struct packet packets[BATCH];
+};
+
+void engine_config_default(struct engine_config *c)
+{
+	static const uint16_t dns_port = 53;
+
+	memset(c, 0, sizeof(*c));
+	c->interval_ns = 60 * NS_PER_S;
+	c->max_flows = 262144;
+	c->max_dns_pending = 65536;
+	c->max_http_pending = 65536;
+	c->max_streams = 65536;
+	c->dns_timeout_ns = 5 * NS_PER_S;
+	c->http_timeout_ns = 60 * NS_PER_S;
+	c->tcp_idle_ns = 3600 * NS_PER_S;
+	c->udp_idle_ns = 60 * NS_PER_S;
+	c->tcp_attempt_ns = 75 * NS_PER_S;
+	c->tcp_linger_ns = 10 * NS_PER_S;
+	c->dns_ports = &dns_port;
+	c->ndns_ports = 1;
+	c->http_max_path = 150;
+	c->fold_client_port = true;
+	c->dns_domain = true;
+}
+
+static bool is_dns_port(const struct engine *e, uint16_t port)
+{
+	return e->dns_ports[port / 64] >> port % 64 & 1;
+}
+
+static bool key_has_dns_port(const struct engine *e, const struct flow_key *k)
+{
+	return is_dns_port(e, flow_key_port(k, 0)) || is_dns_port(e, flow_key_port(k, 1));
+}
+
+/* --- making and ending ------------------------------------------------------------------------------ */
+
+static void on_flow_end(void *ctx, uint32_t n, enum flow_end_reason reason);
+
+static int make_tables(struct engine *e)
+{
+	const struct engine_config *c = &e->config;
+	struct flow_table_config ft = {.max_flows = c->max_flows, .end = on_flow_end, .ctx = e};
+	struct points_config pc = {.max_netflow = 2 * c->max_flows + 1024,
+				   .max_transactions = 4 * (c->max_dns_pending + c->max_http_pending),
+				   .fold_client_port = c->fold_client_port,
+				   .dns_domain = c->dns_domain, .sink = c->sink};
+	struct dns_pending_config dc = {.max_pending = c->max_dns_pending,
+					.timeout_ns = c->dns_timeout_ns};
+	struct http_pairs_config hc = {.max_pending = c->max_http_pending,
+				       .timeout_ns = c->http_timeout_ns,
+				       .max_path = c->http_max_path};
+	struct streams_config sc = {.max_streams = c->max_streams};
+
+	ft.timeout_ns[FLOW_AGE_UDP] = c->udp_idle_ns;
+	ft.timeout_ns[FLOW_AGE_TCP] = c->tcp_idle_ns;
+	ft.timeout_ns[FLOW_AGE_ATTEMPT] = c->tcp_attempt_ns;
+	ft.timeout_ns[FLOW_AGE_CLOSED] = c->tcp_linger_ns;
+	e->decoder.fragments = fragments_new();
+	e->points = points_new(&pc);
+	e->dirty = malloc(c->max_flows * sizeof(*e->dirty));
+	if (!e->decoder.fragments || !e->points || !e->dirty || flow_table_init(&e->table, &ft) ||
+	    tcp_init(&e->tcp, c->max_flows / 4 + 4096) || roles_init(&e->roles))
+		return -ENOMEM;
+	dc.points = hc.points = e->points;
+	e->dns = dns_pending_new(&dc);
+	e->http = http_pairs_new(&hc);
+	sc.dns = e->dns;
+	sc.http = e->http;
+	e->streams = streams_new(&sc);
+	return e->dns && e->http && e->streams ? 0 : -ENOMEM;
+}
+
+struct engine *engine_new(const struct engine_config *config)
+{
+	struct engine *e;
+	size_t i;
+
+	if (!config->interval_ns || config->http_max_path > 1024 || config->http_max_path < 1 ||
+	    !config->sink.put || !config->sink.end) {
+		errno = EINVAL;
+		return NULL;
+	}
+	e = calloc(1, sizeof(*e));
+	if (!e)
+		return NULL;
+	e->config = *config;
+	for (i = 0; i < config->ndns_ports; i++)
+		e->dns_ports[config->dns_ports[i] / 64] |= 1ULL << config->dns_ports[i] % 64;
+	siphash_key_random(&e->decoder.key);
+	e->decoder.tunnels_inner = config->tunnels_inner;
+	if (make_tables(e)) {
+		engine_free(e);
+		errno = ENOMEM;
+		return NULL;
+	}
+	return e;
+}
+
+void engine_free(struct engine *e)
+{
+	if (!e)
+		return;
+	streams_free(e->streams);
+	http_pairs_free(e->http);
+	dns_pending_free(e->dns);
+	roles_destroy(&e->roles);
+	tcp_destroy(&e->tcp);
+	flow_table_destroy(&e->table);
+	free(e->dirty);
+	points_free(e->points);
+	fragments_free(e->decoder.fragments);
+	free(e);
+}
+
+int engine_set_local(struct engine *e, const struct ip_net *nets, size_t n)
+{
+	return points_set_local(e->points, nets, n);
+}
+
+/* --- counting into points ---------------------------------------------------------------------------- */
+
+/* Give what a flow counted since the last time to the cycle's points. */
+static void flow_report(struct engine *e, uint32_t n)
+{
+	struct flow *f = &e->table.flows[n];
+	struct flow_cold *c = &e->table.cold[n];
+
+	f->state &= ~(uint32_t)FLOW_DIRTY;
+	points_add_flow(e->points, f, c, roles_client(&e->roles, f));
+	f->packets[0] = f->packets[1] = 0;
+	f->bytes[0] = f->bytes[1] = 0;
+	if (!(f->state & FLOW_TCP))
+		return;
+	c->rtt[0].samples = c->rtt[1].samples = 0;
+	memset(c->retransmits, 0,
+	       sizeof(*c) - offsetof(struct flow_cold, retransmits));
+}
+
+static void report_dirty(struct engine *e)
+{
+	uint32_t i;
+
+	for (i = 0; i < e->ndirty; i++) {
+		if (i + 8 < e->ndirty)
+			__builtin_prefetch(&e->table.flows[e->dirty[i + 8]]);
+		/* a flow may have ended since, and its record may be another's, listed again */
+		if (e->table.flows[e->dirty[i]].state & FLOW_DIRTY)
+			flow_report(e, e->dirty[i]);
+	}
+	e->ndirty = 0;
+}
+
+static void mark_dirty(struct engine *e, uint32_t n)
+{
+	if (e->ndirty == e->config.max_flows)
+		report_dirty(e);
+	e->table.flows[n].state |= FLOW_DIRTY;
+	e->dirty[e->ndirty++] = n;
+}
+
+static void on_flow_end(void *ctx, uint32_t n, enum flow_end_reason reason)
+{
+	struct engine *e = ctx;
+	struct flow *f = &e->table.flows[n];
+	struct flow_cold *c = &e->table.cold[n];
+
+	if (f->state & FLOW_TCP) {
+		if (f->state & FLOW_STREAM)
+			stream_close(e->streams, f, c);
+		tcp_end(&e->tcp, f, c, reason);
+		if (c->closed || c->connect_failed)
+			f->state |= FLOW_DIRTY;
+	}
+	if (f->state & FLOW_DIRTY)
+		flow_report(e, n);
+}
+
+static void cycle_end(struct engine *e, uint64_t stamp_ns)
+{
+	report_dirty(e);
+	e->stats.points += points_end(e->points, stamp_ns);
+	e->stats.cycles++;
+}
+
+/* --- time --------------------------------------------------------------------------------------------- */
+
+static uint64_t next_boundary(const struct engine *e, uint64_t now_ns)
+{
+	return (now_ns / e->config.interval_ns + 1) * e->config.interval_ns;
+}
+
+static void count_packet(struct engine *e, const struct packet *pkt);
+
+/* Fragments whose other parts do not come: counted to the flow of their first one. */
+static void expire_fragments(struct engine *e, uint64_t now_ns, bool all)
+{
+	struct datagram d;
+	struct packet pkt;
+
+	while ((all || fragments_due(e->decoder.fragments, now_ns)) &&
+	       fragments_expire(e->decoder.fragments, now_ns, all, &d)) {
+		memset(&pkt, 0, sizeof(pkt));
+		pkt.time_ns = d.time_ns;
+		pkt.iface = d.iface;
+		pkt.packets = d.packets;
+		e->stats.fragments_lost += d.packets;
+		if (d.has_first && decode_transport(&e->decoder, &d.src, &d.dst, d.proto, d.data, d.cap,
+						    d.len, &pkt) == DECODE_PACKET) {
+			/* what is missing is not known: no payload to read, no TCP bytes to count */
+			pkt.payload_cap = 0;
+			if (d.proto == PROTO_TCP)
+				pkt.payload_len = 0;
+			count_packet(e, &pkt);
+		} else {
+			e->stats.fragments_orphaned += d.packets;
+		}
+		fragments_release(e->decoder.fragments);
+	}
+}
+
+/* Time-outs of flows and transactions, at most once a second of packet time. */
+static void expire(struct engine *e, uint64_t now_ns)
+{
+	e->second = now_ns / NS_PER_S;
+	flow_table_advance(&e->table, now_ns);
+	dns_pending_expire(e->dns, now_ns, false);
+	http_pairs_expire(e->http, now_ns, false);
+	expire_fragments(e, now_ns, false);
+}
+
+/* Packet time is t: end the cycles that are over. A jump over many cycles ends one: the others are empty. */
+static void advance(struct engine *e, uint64_t t)
+{
+	if (!e->cycle_end_ns) {
+		e->now_ns = t;
+		e->cycle_end_ns = next_boundary(e, t);
+	}
+	if (t < e->now_ns && e->now_ns - t > 60 * NS_PER_S) {
+		e->stats.time_steps++;
+		if (e->config.step_back) {
+			cycle_end(e, e->now_ns);
+			e->now_ns = t;
+			e->cycle_end_ns = next_boundary(e, t);
+		}
+	}
+	if (t / NS_PER_S != e->second)
+		expire(e, t);
+	if (t <= e->now_ns)
+		return;
+	e->now_ns = t;
+	if (t < e->cycle_end_ns)
+		return;
+	cycle_end(e, e->cycle_end_ns);
+	e->cycle_end_ns = next_boundary(e, t);
+}
+
+/* The tables of points are nearly full: the cycle ends early, nothing is lost. */
+static void make_room(struct engine *e)
+{
+	if (points_room(e->points, e->ndirty + 4 * BATCH, 16 * BATCH))
+		return;
+	e->stats.cycles_early++;
+	cycle_end(e, e->now_ns);
+}
+
+/* --- packets ------------------------------------------------------------------------------------------ */
+
+/* The same packet on another interface (bond and slave, bridge and veth): counted where it was seen first.
+ * What differs between the two sights (MAC addresses, TTL, checksums) is not part of the signature. */
+static bool is_duplicate(struct flow *f, struct flow_cold *c, const struct packet *pkt)
+{
+	int e = pkt->end, i;
+
+	if (pkt->iface != f->iface[e] && f->state & (FLOW_SEEN << e))
+		for (i = 0; i < FLOW_SIGNATURES; i++)
+			if (c->signatures[e][i] == pkt->signature)
+				return true;
+	f->iface[e] = pkt->iface;
+	c->signatures[e][c->signature_at[e]++ % FLOW_SIGNATURES] = pkt->signature;
+	return false;
+}
+
+static void count_udp(struct engine *e, struct flow *f, const struct packet *pkt)
+{
+	uint16_t p0, p1;
+
+	f->state |= (uint32_t)FLOW_SEEN << pkt->end;
+	f->bytes[pkt->end] += pkt->payload_len;
+	if (!pkt->payload_cap || !key_has_dns_port(e, &pkt->key))
+		return;
+	p0 = flow_key_port(&pkt->key, 0);
+	p1 = flow_key_port(&pkt->key, 1);
+	if (p0 == PORT_MDNS || p1 == PORT_MDNS || p0 == PORT_LLMNR || p1 == PORT_LLMNR)
+		return;
+	if (dns_pending_message(e->dns, &pkt->key, pkt->end, pkt->hash, pkt->payload, pkt->payload_cap,
+				pkt->payload_cap == pkt->payload_len, pkt->time_ns) &&
+	    !(f->state & (3 * FLOW_CLIENT)))
+		f->state |= (uint32_t)FLOW_CLIENT << dns_pending_client(e->dns);
+}
+
+/* Does this segment begin something that is read? The cheap question: its first four bytes. */
+static void look_for_stream(struct engine *e, struct flow *f, struct flow_cold *c,
+			    const struct packet *pkt)
+{
+	enum http_guess guess;
+
+	if (key_has_dns_port(e, &pkt->key)) {
+		stream_open_dns(e->streams, f, c, pkt);
+		return;
+	}
+	guess = http_guess(pkt->payload, pkt->payload_cap);
+	if (guess == HTTP_MAYBE) {
+		/* The very first bytes of a connection may be fewer than it takes to tell. */
+		if (!(f->state & FLOW_HANDSHAKE) ||
+		    pkt->seq + (pkt->tcp_flags & TCP_SYN ? 1 : 0) != c->isn[pkt->end] + 1)
+			return;
+		guess = f->state & (FLOW_CLIENT << pkt->end) ? HTTP_REQUEST : HTTP_RESPONSE;
+	}
+	if (guess == HTTP_NOT)
+		return;
+	stream_open_http(e->streams, f, c, pkt, guess == HTTP_REQUEST);
+	if (!(f->state & (3 * FLOW_CLIENT)))
+		f->state |= (uint32_t)FLOW_CLIENT << (guess == HTTP_REQUEST ? pkt->end : 1 - pkt->end);
+}
+
+static void count_tcp(struct engine *e, uint32_t n, const struct packet *pkt)
+{
+	struct flow *f = &e->table.flows[n];
+	struct flow_cold *c = &e->table.cold[n];
+	enum flow_age_class class;
+
+	if (__builtin_expect(pkt->tcp_flags & TCP_SYN, 0) && tcp_is_reuse(f, c, pkt)) {
+		if (f->state & FLOW_STREAM)
+			stream_close(e->streams, f, c);
+		tcp_end(&e->tcp, f, c, FLOW_END_REUSED);
+		/* packets and bytes of this SYN are the new connection's, but the same flow's */
+		tcp_restart(&e->tcp, f, c, pkt->time_ns);
+	}
+	tcp_update(&e->tcp, f, c, pkt);
+	if (__builtin_expect((pkt->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK), 0))
+		roles_learn(&e->roles, &f->key, pkt->end);
+	if (f->state & FLOW_STREAM) {
+		stream_segment(e->streams, f, c, pkt);
+	} else if (pkt->payload_cap && !(f->state & FLOW_NO_HTTP)) {
+		look_for_stream(e, f, c, pkt);
+		if (f->state & FLOW_STREAM)
+			stream_segment(e->streams, f, c, pkt);
+	}
+	class = tcp_age_class(f);
+	if (class != f->age_class)
+		flow_table_set_class(&e->table, n, class);
+}
+
+static void count_packet(struct engine *e, const struct packet *pkt)
+{
+	struct flow *f;
+	bool created;
+	uint32_t n;
+
+	n = flow_table_get(&e->table, pkt, &created);
+	f = &e->table.flows[n];
+	if (created && flow_key_proto(&pkt->key) == PROTO_TCP)
+		f->state |= FLOW_TCP;
+	if (pkt->iface && is_duplicate(f, &e->table.cold[n], pkt)) {
+		e->stats.packets_duplicate++;
+		e->stats.packets_parsed--;
+		return;
+	}
+	f->last_ns = pkt->time_ns;
+	f->packets[pkt->end] += pkt->packets;
+	if (!(f->state & FLOW_DIRTY))
+		mark_dirty(e, n);
+	if (f->state & FLOW_TCP)
+		count_tcp(e, n, pkt);
+	else
+		count_udp(e, f, pkt);
+}
+
+static void count_batch(struct engine *e)
+{
+	uint32_t i;
+
+	for (i = 0; i < e->npackets; i++)
+		flow_table_prefetch_record(&e->table, e->packets[i].hash);
+	make_room(e);
+	for (i = 0; i < e->npackets; i++) {
+		advance(e, e->packets[i].time_ns);
+		count_packet(e, &e->packets[i]);
+	}
+	e->npackets = 0;
+	fragments_release(e->decoder.fragments);
+}
+
+static void count_result(struct engine *e, enum decode_result r)
+{
+	switch (r) {
+	case DECODE_PACKET:
+		e->stats.packets_parsed++;
+		break;
+	case DECODE_HELD:
+		e->stats.packets_parsed++;
+		e->stats.fragments++;
+		break;
+	case DECODE_SKIPPED:
+		e->stats.packets_skipped++;
+		break;
+	case DECODE_TRUNCATED:
+		e->stats.packets_truncated++;
+		break;
+	case DECODE_MALFORMED:
+		e->stats.packets_malformed++;
+		break;
+	default:
+		e->stats.packets_unknown++;
+	}
+}
+
+void engine_frames(struct engine *e, const struct frame *frames, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		struct packet *pkt = &e->packets[e->npackets];
+		enum decode_result r;
+
+		if (i + 1 < n)
+			__builtin_prefetch(frames[i + 1].data);
+		r = decode_frame(&e->decoder, &frames[i], pkt);
+		count_result(e, r);
+		e->stats.bytes_seen += frames[i].wirelen;
+		if (r != DECODE_PACKET)
+			continue;
+		flow_table_prefetch(&e->table, pkt->hash);
+		if (++e->npackets == BATCH)
+			count_batch(e);
+	}
+	e->stats.packets_seen += n;
+	if (n)
+		count_batch(e);
+}
+
+void engine_tick(struct engine *e, uint64_t now_ns)
+{
+	advance(e, now_ns);
+	make_room(e);
+}
+
+void engine_finish(struct engine *e, uint64_t end_ns)
+{
+	expire_fragments(e, e->now_ns, true);
+	flow_table_finish(&e->table);
+	dns_pending_expire(e->dns, e->now_ns, true);
+	http_pairs_expire(e->http, e->now_ns, true);
+	cycle_end(e, end_ns > e->now_ns ? end_ns : e->now_ns);
+}
+
+const struct engine_stats *engine_stats(const struct engine *e)
+{
+	struct engine_stats *s = &((struct engine *)(uintptr_t)e)->stats;
+	const struct dns_pending_stats *d = dns_pending_stats(e->dns);
+	const struct http_pairs_stats *h = http_pairs_stats(e->http);
+	const struct streams_stats *t = streams_stats(e->streams);
+
+	s->flows_created = e->table.created;
+	s->flows_evicted = e->table.evicted;
+	s->flows_active = e->table.used;
+	s->tcp_holes_forgotten = e->tcp.forgotten;
+	s->dns_messages = d->messages;
+	s->dns_malformed = d->malformed;
+	s->dns_unanswered = d->unanswered;
+	s->dns_orphans = d->orphans;
+	s->dns_pending = d->pending;
+	s->dns_evicted = d->evicted;
+	s->dns_not_query = d->not_query;
+	s->http_requests = h->requests;
+	s->http_responses = h->responses;
+	s->http_orphans = h->orphans;
+	s->http_evicted = h->evicted;
+	s->http_pending = h->pending;
+	s->http_lost = t->lost;
+	s->streams_active = t->active;
+	s->streams_evicted = t->evicted;
+	return s;
+}

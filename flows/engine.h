@@ -1,0 +1,83 @@
+/* engine.h - frames in, points out: decoding, flow table, DNS and HTTP transactions, one cycle at a time.
+ *
+ * Terms:   flow, RFC 7011 section 2; biflow, RFC 5103; cycle: the interval that one set of points covers.
+ * Time:    packet time only, ns since the epoch. Nothing in flows/ reads a clock, so the same frames give
+ *          the same points. Time may jump and go backwards (files put together out of several).
+ * Threads: an engine belongs to one thread. No locks, no allocation after engine_new().
+ */
+#ifndef FLOWS_ENGINE_H
+#define FLOWS_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/addr.h"
+#include "common/error.h"
+#include "flows/frame.h"
+#include "flows/point.h"
+
+struct engine_config {
+	uint64_t interval_ns;       /* length of a cycle */
+	size_t max_flows;           /* hard cap; a full table ends its least recently seen flow */
+	size_t max_dns_pending, max_http_pending, max_streams;
+	uint64_t dns_timeout_ns, http_timeout_ns;
+	uint64_t tcp_idle_ns, udp_idle_ns, tcp_attempt_ns, tcp_linger_ns; /* flow time-outs */
+	const uint16_t *dns_ports;  /* copied */
+	size_t ndns_ports;
+	uint32_t http_max_path;     /* bytes, at most 1024 */
+	bool fold_client_port;
+	bool dns_domain;            /* points.dns.domain */
+	bool tunnels_inner;         /* look into VXLAN and Geneve */
+	bool step_back;             /* live: the clock may be set back; a capture's may not */
+	struct point_sink sink;
+};
+
+/* Fills in the documented defaults; everything but `sink` is usable as it is. */
+void engine_config_default(struct engine_config *c);
+
+struct engine;
+
+/* NULL with errno set where memory is refused. */
+struct engine *engine_new(const struct engine_config *config) MUST_CHECK;
+void engine_free(struct engine *e);
+
+/* Count frames, in capture order, any number at a time; ends cycles as packet time passes their end. The
+ * frames' data must stay until the call returns. */
+void engine_frames(struct engine *e, const struct frame *frames, size_t n);
+
+/* Live: time has come to now_ns although no frame said so; ends the cycle and time-outs that are due. */
+void engine_tick(struct engine *e, uint64_t now_ns);
+
+/* The end of the capture or of the run: what is pending is written as unanswered, the last cycle is
+ * ended. end_ns 0: at the last packet's time. */
+void engine_finish(struct engine *e, uint64_t end_ns);
+
+/* Which addresses are this host's (or, for a capture file, the local networks). Copied. Counts from the
+ * next cycle's points on. */
+int engine_set_local(struct engine *e, const struct ip_net *nets, size_t n) MUST_CHECK;
+
+/* seen = parsed + skipped + truncated + malformed + unknown + duplicate; all since engine_new(). */
+struct engine_stats {
+	uint64_t packets_seen;      /* frames given to engine_frames() */
+	uint64_t packets_parsed;    /* counted to a flow, or held as a fragment of one */
+	uint64_t packets_skipped;   /* nothing for a flow: ARP, ICMP, SCTP ... */
+	uint64_t packets_truncated; /* cut before the ports were readable */
+	uint64_t packets_malformed;
+	uint64_t packets_unknown;   /* link or network protocol that is not looked into */
+	uint64_t packets_duplicate; /* the same packet on a second interface */
+	uint64_t bytes_seen;        /* on the wire */
+	uint64_t fragments, fragments_orphaned, fragments_lost;
+	uint64_t flows_created, flows_evicted, flows_active;
+	uint64_t tcp_holes_forgotten; /* a byte may be counted less: more holes than fit */
+	uint64_t dns_messages, dns_malformed, dns_unanswered, dns_orphans, dns_pending, dns_evicted;
+	uint64_t dns_not_query;       /* another opcode */
+	uint64_t http_requests, http_responses, http_orphans, http_pending, http_evicted, http_lost;
+	uint64_t streams_active, streams_evicted;
+	uint64_t points, cycles, cycles_early; /* early: the table of points was full */
+	uint64_t time_steps;          /* times the clock went back */
+};
+
+const struct engine_stats *engine_stats(const struct engine *e);
+
+#endif

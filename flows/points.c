@@ -1,0 +1,448 @@
+/* points.c - see points.h. Everything is kept in the order of its first sight, so that the same packets
+ * give the same lines in the same order, whatever the hash key. */
+#include "flows/points.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/index.h"
+#include "common/memory.h"
+#include "common/siphash.h"
+#include "flows/dns.h"
+#include "flows/http.h"
+#include "flows/packet.h"
+
+/* Tags of a point: addresses of src and dst in words 0..3, then ports, protocol and these bits. */
+#define TAG_INCOMING   (1ULL << 40)
+#define TAG_SRC_FOLDED (1ULL << 41)
+#define TAG_DST_FOLDED (1ULL << 42)
+#define TAG_KIND(k)    ((uint64_t)(k) << 48)
+
+enum { MAX_LOCAL_NETS = 4096, TEXT_PER_TRANSACTION = 64 };
+
+struct net_sum {
+	struct flow_key tags;
+	uint64_t bytes_read, bytes_written, packets_read, packets_written;
+	uint64_t rtt_sum, rtt_var_sum, connect_ns;
+	uint32_t rtt_samples, connects;
+	uint32_t retransmits, retransmits_peer, established, closed, syn_retransmits, connect_failed,
+		resets;
+};
+
+struct tagset {
+	struct flow_key tags;
+	uint32_t points; /* so far in this cycle: the next one's distance in ns */
+};
+
+struct transaction_sum {
+	struct flow_key tags;
+	uint64_t count, answered, latency_sum, latency_max, retries;
+	uint64_t text_at;
+	int32_t code;      /* rcode or status */
+	uint32_t ordinal;
+	uint16_t text_len; /* name (wire form) or path */
+	uint16_t qtype;
+	uint8_t method, version;
+	bool truncated;
+};
+
+struct points {
+	struct points_config config;
+	struct siphash_key key;
+	struct net_sum *net;
+	struct index net_index;
+	uint32_t nnet;
+	struct transaction_sum *trans;
+	struct index trans_index;
+	uint32_t ntrans;
+	struct tagset *tagsets;
+	struct index tagset_index;
+	uint32_t ntagsets;
+	char *text;
+	size_t text_used, text_size;
+	uint64_t last_stamp_ns;
+	struct ip_net *nets;         /* proper networks */
+	size_t nnets;
+	struct ip_addr *hosts;       /* single addresses, by host_index */
+	size_t nhosts;
+	struct index host_index;
+};
+
+struct points *points_new(const struct points_config *config)
+{
+	struct points *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->config = *config;
+	p->text_size = config->max_transactions * TEXT_PER_TRANSACTION + 65536;
+	siphash_key_random(&p->key);
+	p->net = mem_map(config->max_netflow, sizeof(*p->net));
+	p->trans = mem_map(config->max_transactions, sizeof(*p->trans));
+	p->tagsets = mem_map(config->max_transactions, sizeof(*p->tagsets));
+	p->text = mem_map(p->text_size, 1);
+	p->nets = calloc(MAX_LOCAL_NETS, sizeof(*p->nets));
+	p->hosts = calloc(MAX_LOCAL_NETS, sizeof(*p->hosts));
+	if (!p->net || !p->trans || !p->tagsets || !p->text || !p->nets || !p->hosts ||
+	    index_init(&p->net_index, config->max_netflow) ||
+	    index_init(&p->trans_index, config->max_transactions) ||
+	    index_init(&p->tagset_index, config->max_transactions) ||
+	    index_init(&p->host_index, MAX_LOCAL_NETS)) {
+		points_free(p);
+		errno = ENOMEM;
+		return NULL;
+	}
+	return p;
+}
+
+void points_free(struct points *p)
+{
+	if (!p)
+		return;
+	index_destroy(&p->net_index);
+	index_destroy(&p->trans_index);
+	index_destroy(&p->tagset_index);
+	index_destroy(&p->host_index);
+	mem_unmap(p->net, p->config.max_netflow, sizeof(*p->net));
+	mem_unmap(p->trans, p->config.max_transactions, sizeof(*p->trans));
+	mem_unmap(p->tagsets, p->config.max_transactions, sizeof(*p->tagsets));
+	mem_unmap(p->text, p->text_size, 1);
+	free(p->nets);
+	free(p->hosts);
+	free(p);
+}
+
+/* --- which side is src ------------------------------------------------------------------------------ */
+
+static uint32_t addr_hash(const struct points *p, const struct ip_addr *a)
+{
+	return (uint32_t)siphash_1_3(&p->key, a->b, sizeof(a->b));
+}
+
+int points_set_local(struct points *p, const struct ip_net *nets, size_t n)
+{
+	size_t i;
+
+	if (n > MAX_LOCAL_NETS)
+		return FL_EFULL;
+	index_clear(&p->host_index);
+	p->nnets = p->nhosts = 0;
+	for (i = 0; i < n; i++) {
+		if (nets[i].bits < 128) {
+			p->nets[p->nnets++] = nets[i];
+			continue;
+		}
+		p->hosts[p->nhosts] = nets[i].addr;
+		index_insert(&p->host_index, addr_hash(p, &nets[i].addr), (uint32_t)p->nhosts++);
+	}
+	return 0;
+}
+
+static bool is_local(const struct points *p, const struct ip_addr *a)
+{
+	uint32_t at, n;
+	size_t i;
+
+	for (i = 0; i < p->nnets; i++)
+		if (net_contains(&p->nets[i], a))
+			return true;
+	if (!p->nhosts)
+		return false;
+	INDEX_FIND(&p->host_index, addr_hash(p, a), at, n)
+		if (addr_equal(&p->hosts[n], a))
+			return true;
+	return false;
+}
+
+void ends_of_key(const struct flow_key *key, int client, struct ends *out)
+{
+	flow_key_addr(key, client, &out->client);
+	flow_key_addr(key, 1 - client, &out->server);
+	out->client_port = flow_key_port(key, client);
+	out->server_port = flow_key_port(key, 1 - client);
+	out->proto = flow_key_proto(key);
+}
+
+/* The tags of a point about these ends. */
+static void make_tags(const struct points *p, const struct ends *e, enum point_kind kind,
+		      struct flow_key *tags)
+{
+	bool any = p->nnets || p->nhosts, folded = p->config.fold_client_port, incoming;
+	uint16_t client_port = folded ? 0 : e->client_port;
+
+	incoming = any && is_local(p, &e->server) && !is_local(p, &e->client);
+	memcpy(&tags->w[incoming ? 2 : 0], e->client.b, 16);
+	memcpy(&tags->w[incoming ? 0 : 2], e->server.b, 16);
+	tags->w[4] = (uint64_t)(incoming ? e->server_port : client_port) |
+		     (uint64_t)(incoming ? client_port : e->server_port) << 16 |
+		     (uint64_t)e->proto << 32 | TAG_KIND(kind) | (incoming ? TAG_INCOMING : 0);
+	if (folded)
+		tags->w[4] |= incoming ? TAG_DST_FOLDED : TAG_SRC_FOLDED;
+}
+
+static uint64_t tags_hash(const struct points *p, const struct flow_key *t)
+{
+	uint64_t w[2];
+
+	if (t->w[0] || t->w[2])
+		return siphash_words(&p->key, t->w, 5);
+	w[0] = (t->w[1] & 0xffffffff00000000ULL) | t->w[3] >> 32;
+	w[1] = t->w[4];
+	return siphash_words(&p->key, w, 2);
+}
+
+/* --- netflow ---------------------------------------------------------------------------------------- */
+
+static struct net_sum *net_get(struct points *p, const struct flow_key *tags)
+{
+	uint32_t hash = (uint32_t)tags_hash(p, tags), at, n;
+	struct net_sum *s;
+
+	INDEX_FIND(&p->net_index, hash, at, n)
+		if (flow_key_equal(&p->net[n].tags, tags))
+			return &p->net[n];
+	n = p->nnet++;
+	s = &p->net[n];
+	memset(s, 0, sizeof(*s));
+	s->tags = *tags;
+	index_insert(&p->net_index, hash, n);
+	return s;
+}
+
+void points_add_flow(struct points *p, const struct flow *f, const struct flow_cold *c, int client)
+{
+	struct flow_key tags;
+	struct net_sum *s;
+	struct ends ends;
+	int src, dst;
+
+	ends_of_key(&f->key, client, &ends);
+	make_tags(p, &ends, POINT_NETFLOW, &tags);
+	s = net_get(p, &tags);
+	src = tags.w[4] & TAG_INCOMING ? 1 - client : client;
+	dst = 1 - src;
+	s->bytes_written += f->bytes[src];
+	s->bytes_read += f->bytes[dst];
+	s->packets_written += f->packets[src];
+	s->packets_read += f->packets[dst];
+	if (ends.proto != PROTO_TCP)
+		return;
+	s->retransmits += c->retransmits[src];
+	s->retransmits_peer += c->retransmits[dst];
+	s->established += c->established;
+	s->closed += c->closed;
+	s->connect_failed += c->connect_failed;
+	s->resets += c->resets;
+	s->syn_retransmits += c->syn_retransmits[src];
+	s->connects += c->connects[src];
+	s->connect_ns += c->connect_ns[src];
+	if (c->rtt[src].samples) {
+		s->rtt_samples += c->rtt[src].samples;
+		s->rtt_sum += (uint64_t)(c->rtt[src].srtt8_us >> 3) * c->rtt[src].samples;
+		s->rtt_var_sum += (uint64_t)(c->rtt[src].var4_us >> 2) * c->rtt[src].samples;
+	}
+}
+
+/* --- transactions ----------------------------------------------------------------------------------- */
+
+static uint32_t next_ordinal(struct points *p, const struct flow_key *tags, uint32_t hash)
+{
+	uint32_t at, n;
+
+	INDEX_FIND(&p->tagset_index, hash, at, n)
+		if (flow_key_equal(&p->tagsets[n].tags, tags))
+			return p->tagsets[n].points++;
+	n = p->ntagsets++;
+	p->tagsets[n].tags = *tags;
+	p->tagsets[n].points = 1;
+	index_insert(&p->tagset_index, hash, n);
+	return 0;
+}
+
+/* The sum that has want's tags, key fields and text; made where there is none. */
+static struct transaction_sum *transaction_get(struct points *p, const struct transaction_sum *want,
+					       const void *text)
+{
+	uint64_t tags = tags_hash(p, &want->tags);
+	uint64_t w[3] = {tags, siphash_1_3(&p->key, text, want->text_len),
+			 (uint64_t)(uint32_t)want->code << 32 | (uint64_t)want->qtype << 16 |
+				 (uint64_t)want->method << 8 | want->version | want->truncated << 4};
+	uint32_t hash = (uint32_t)siphash_words(&p->key, w, 3), at, n;
+	struct transaction_sum *s;
+
+	INDEX_FIND(&p->trans_index, hash, at, n) {
+		s = &p->trans[n];
+		if (flow_key_equal(&s->tags, &want->tags) && s->code == want->code &&
+		    s->qtype == want->qtype && s->method == want->method &&
+		    s->version == want->version && s->truncated == want->truncated &&
+		    s->text_len == want->text_len &&
+		    !memcmp(p->text + s->text_at, text, want->text_len))
+			return s;
+	}
+	n = p->ntrans++;
+	s = &p->trans[n];
+	*s = *want;
+	s->text_at = p->text_used;
+	memcpy(p->text + p->text_used, text, want->text_len);
+	p->text_used += want->text_len;
+	s->ordinal = next_ordinal(p, &want->tags, (uint32_t)tags);
+	index_insert(&p->trans_index, hash, n);
+	return s;
+}
+
+static void transaction_add(struct transaction_sum *s, bool has_latency, uint64_t latency_ns)
+{
+	s->count++;
+	if (!has_latency)
+		return;
+	s->answered++;
+	s->latency_sum += latency_ns;
+	if (latency_ns > s->latency_max)
+		s->latency_max = latency_ns;
+}
+
+void points_add_dns(struct points *p, const struct ends *ends, const struct dns_result *r)
+{
+	struct transaction_sum want = {.code = r->rcode, .qtype = r->qtype}, *s;
+
+	want.text_len = p->config.dns_domain ? r->name_len : 0;
+	make_tags(p, ends, POINT_DNSFLOW, &want.tags);
+	s = transaction_get(p, &want, r->name);
+	s->retries += r->retries;
+	transaction_add(s, r->has_latency, r->latency_ns);
+}
+
+void points_add_http(struct points *p, const struct ends *ends, const struct http_result *r)
+{
+	struct transaction_sum want = {.code = r->status, .method = r->method, .version = r->version,
+				       .truncated = r->truncated, .text_len = r->path_len};
+
+	make_tags(p, ends, POINT_HTTPFLOW, &want.tags);
+	transaction_add(transaction_get(p, &want, r->path), r->has_latency, r->latency_ns);
+}
+
+bool points_room(const struct points *p, size_t flows, size_t transactions)
+{
+	return p->nnet + flows <= p->config.max_netflow &&
+	       p->ntrans + transactions <= p->config.max_transactions &&
+	       p->text_used + transactions * 1024 <= p->text_size;
+}
+
+/* --- the end of a cycle ----------------------------------------------------------------------------- */
+
+static void point_tags(struct point *out, const struct flow_key *t)
+{
+	memcpy(out->src.addr.b, &t->w[0], 16);
+	memcpy(out->dst.addr.b, &t->w[2], 16);
+	out->src.port = (uint16_t)t->w[4];
+	out->dst.port = (uint16_t)(t->w[4] >> 16);
+	out->src.port_folded = t->w[4] & TAG_SRC_FOLDED;
+	out->dst.port_folded = t->w[4] & TAG_DST_FOLDED;
+	out->transport = flow_key_proto(t);
+	out->incoming = t->w[4] & TAG_INCOMING;
+}
+
+static void net_point(const struct net_sum *s, struct point *out)
+{
+	struct point_netflow *n = &out->u.netflow;
+
+	out->kind = POINT_NETFLOW;
+	out->has = 0;
+	point_tags(out, &s->tags);
+	n->bytes_read = s->bytes_read;
+	n->bytes_written = s->bytes_written;
+	n->packets_read = s->packets_read;
+	n->packets_written = s->packets_written;
+	if (out->transport != PROTO_TCP)
+		return;
+	out->has |= POINT_HAS_TCP;
+	n->retransmits = s->retransmits;
+	n->retransmits_peer = s->retransmits_peer;
+	n->tcp_established = s->established;
+	n->tcp_closed = s->closed;
+	n->tcp_syn_retransmits = s->syn_retransmits;
+	n->tcp_connect_failed = s->connect_failed;
+	n->tcp_resets = s->resets;
+	if (s->rtt_samples) {
+		out->has |= POINT_HAS_RTT;
+		n->rtt_us = s->rtt_sum / s->rtt_samples;
+		n->rtt_var_us = s->rtt_var_sum / s->rtt_samples;
+	}
+	if (s->connects) {
+		out->has |= POINT_HAS_CONNECT_LATENCY;
+		n->connect_latency_us = s->connect_ns / s->connects / 1000;
+	}
+}
+
+/* The name of a dnsflow point goes to buf, which has DNS_NAME_TEXT_MAX + 1 bytes. */
+static void transaction_point(const struct points *p, const struct transaction_sum *s,
+			      struct point *out, char *buf)
+{
+	uint64_t mean = s->answered ? s->latency_sum / s->answered : 0;
+	const char *text = p->text + s->text_at;
+
+	out->kind = (enum point_kind)(s->tags.w[4] >> 48);
+	out->has = s->answered ? POINT_HAS_LATENCY : 0;
+	point_tags(out, &s->tags);
+	if (out->kind == POINT_DNSFLOW) {
+		struct point_dnsflow *d = &out->u.dnsflow;
+
+		d->count = s->count;
+		d->retries = s->retries;
+		d->latency_ns = mean;
+		d->latency_max_ns = s->latency_max;
+		d->rcode = s->code;
+		d->query_type = s->qtype;
+		if (s->text_len) {
+			out->has |= POINT_HAS_DOMAIN;
+			d->domain.s = buf;
+			d->domain.len = (uint32_t)dns_name_format((const uint8_t *)text, s->text_len, buf);
+		}
+	} else {
+		struct point_httpflow *h = &out->u.httpflow;
+
+		h->count = s->count;
+		h->latency_ns = mean;
+		h->latency_max_ns = s->latency_max;
+		h->method.s = http_method_names[s->method];
+		h->method.len = (uint32_t)strlen(h->method.s);
+		h->path.s = text;
+		h->path.len = s->text_len;
+		h->truncated = s->truncated;
+		h->status_code = (uint16_t)s->code;
+		h->version = s->version;
+	}
+}
+
+uint64_t points_end(struct points *p, uint64_t time_ns)
+{
+	char name[DNS_NAME_TEXT_MAX + 1];
+	uint64_t made = (uint64_t)p->nnet + p->ntrans, last;
+	struct point pt;
+	uint32_t i;
+
+	/* Two cycles' points must not overwrite one another either, whatever the clock does. */
+	if (time_ns <= p->last_stamp_ns)
+		time_ns = p->last_stamp_ns + 1;
+	last = time_ns;
+	for (i = 0; i < p->nnet; i++) {
+		net_point(&p->net[i], &pt);
+		pt.time_ns = time_ns;
+		p->config.sink.put(p->config.sink.ctx, &pt);
+	}
+	for (i = 0; i < p->ntrans; i++) {
+		transaction_point(p, &p->trans[i], &pt, name);
+		pt.time_ns = time_ns + p->trans[i].ordinal;
+		if (pt.time_ns > last)
+			last = pt.time_ns;
+		p->config.sink.put(p->config.sink.ctx, &pt);
+	}
+	p->config.sink.end(p->config.sink.ctx, time_ns);
+	p->last_stamp_ns = last;
+	p->nnet = p->ntrans = p->ntagsets = 0;
+	p->text_used = 0;
+	index_clear(&p->net_index);
+	index_clear(&p->trans_index);
+	index_clear(&p->tagset_index);
+	return made;
+}

@@ -1,0 +1,74 @@
+/* points.h - one cycle's points: flows and transactions with the same tags are added up.
+ *
+ * Decides which side is src, what is folded, and that no two points of a cycle share measurement, tags and
+ * time (docs/points.md). Bounded; memory is taken at start.
+ */
+#ifndef FLOWS_POINTS_H
+#define FLOWS_POINTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/addr.h"
+#include "common/error.h"
+#include "flows/flow_table.h"
+#include "flows/point.h"
+
+struct points_config {
+	size_t max_netflow, max_transactions;
+	bool fold_client_port, dns_domain;
+	struct point_sink sink;
+};
+
+struct points;
+
+struct points *points_new(const struct points_config *config) MUST_CHECK;
+void points_free(struct points *p);
+
+int points_set_local(struct points *p, const struct ip_net *nets, size_t n) MUST_CHECK;
+
+/* Who took part in a transaction. */
+struct ends {
+	struct ip_addr client, server;
+	uint16_t client_port, server_port;
+	uint8_t proto;
+};
+
+/* The ends of a flow whose end `client` is the client. */
+void ends_of_key(const struct flow_key *key, int client, struct ends *out);
+
+/* Add what a flow counted in this cycle. */
+void points_add_flow(struct points *p, const struct flow *f, const struct flow_cold *c, int client);
+
+struct dns_result {
+	const uint8_t *name; /* wire form */
+	uint8_t name_len;    /* 0: the query had no question */
+	uint16_t qtype;
+	int32_t rcode;       /* -1: not answered */
+	uint64_t latency_ns; /* where has_latency */
+	bool has_latency;
+	uint32_t retries;
+};
+
+void points_add_dns(struct points *p, const struct ends *ends, const struct dns_result *r);
+
+struct http_result {
+	const char *path;
+	uint16_t path_len;
+	uint16_t status; /* 0: no response */
+	uint8_t method, version;
+	bool truncated, has_latency;
+	uint64_t latency_ns;
+};
+
+void points_add_http(struct points *p, const struct ends *ends, const struct http_result *r);
+
+/* Would `flows` more flows and `transactions` more transactions still fit? */
+bool points_room(const struct points *p, size_t flows, size_t transactions);
+
+/* Give every point to the sink, stamped time_ns (or a little later where points differ in fields only),
+ * and begin the next cycle. Returns the number of points. */
+uint64_t points_end(struct points *p, uint64_t time_ns);
+
+#endif

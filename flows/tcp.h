@@ -1,0 +1,76 @@
+/* tcp.h - what one TCP segment tells about its connection (RFC 9293, 6298, 7323).
+ *
+ * Counts into struct flow and struct flow_cold: payload once per sequence position, segments sent again,
+ * round-trip times, handshakes, ends. Order does not matter where it need not: a SYN-ACK may be captured
+ * before its SYN. The state of a connection is kept in flow.state.
+ */
+#ifndef FLOWS_TCP_H
+#define FLOWS_TCP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "flows/flow_table.h"
+#include "flows/packet.h"
+
+/* A range of sequence numbers that was jumped over and has not come yet. */
+struct tcp_hole {
+	uint32_t start, end;
+	uint32_t at;   /* when it was jumped over, units of 1,024 ns */
+	uint32_t next; /* higher ones; FLOW_NONE */
+};
+
+struct tcp {
+	struct tcp_hole *holes; /* a pool for all flows */
+	uint32_t most, unused_from, free;
+	uint64_t forgotten;     /* holes given up: a byte that comes there is not counted */
+};
+
+/* 0 or -errno. Room for `holes` at a time. */
+int tcp_init(struct tcp *t, size_t holes) MUST_CHECK;
+void tcp_destroy(struct tcp *t);
+
+/* Does this segment begin another connection than the one that the flow has seen so far? Then the caller
+ * calls tcp_end(FLOW_END_REUSED), what else ends with a connection, and tcp_restart(). */
+bool tcp_is_reuse(const struct flow *f, const struct flow_cold *c, const struct packet *pkt);
+void tcp_restart(struct tcp *t, struct flow *f, struct flow_cold *c, uint64_t now_ns);
+
+/* Count a segment. */
+void tcp_update(struct tcp *t, struct flow *f, struct flow_cold *c, const struct packet *pkt);
+
+/* The time-out class that fits the connection's state. */
+static inline enum flow_age_class tcp_age_class(const struct flow *f)
+{
+	if (f->state & FLOW_CLOSED)
+		return FLOW_AGE_CLOSED;
+	if (f->state & (3 * FLOW_SYN) && !(f->state & (3 * FLOW_OTHER)))
+		return FLOW_AGE_ATTEMPT;
+	return FLOW_AGE_TCP;
+}
+
+/* The flow ends or is reused: count an attempt that came to nothing, an end that had only half been seen;
+ * give the holes back. */
+void tcp_end(struct tcp *t, struct flow *f, struct flow_cold *c, enum flow_end_reason reason);
+
+/* --- flows/tcp_seq.c: for tcp.c and its test --- */
+
+enum { TCP_HOLES_PER_END = 64 };
+
+/* What the payload [seq, seq+len) of an end is. */
+struct tcp_span {
+	uint32_t fresh;    /* bytes never seen before */
+	uint32_t old;      /* bytes at positions below the highest one seen (fresh or not) */
+	bool late;         /* fills a hole so soon that it was reordered, not sent again */
+};
+
+void tcp_seq_add(struct tcp *t, struct flow *f, struct flow_cold *c, int end, uint32_t seq,
+		 uint32_t len, uint32_t now, uint32_t reorder, struct tcp_span *out);
+void tcp_seq_reset(struct tcp *t, struct flow_cold *c);
+
+/* A SYN told that the stream of an end begins at seq; segments of it may have come before. */
+void tcp_seq_begin(struct tcp *t, struct flow *f, struct flow_cold *c, int end, uint32_t seq,
+		   uint32_t now);
+
+#endif

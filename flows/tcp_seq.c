@@ -1,0 +1,217 @@
+/* tcp_seq.c - each byte of a stream once: the ranges of sequence numbers that were jumped over.
+ *
+ * Kept per end: the highest position seen (flow.next_seq) and, below it, an ordered list of holes, mostly
+ * empty. A connection whose beginning was not seen also has everything below low_seq as one hole without a
+ * beginning. Sequence numbers wrap; comparisons are signed differences, so a hole counts for 1 GiB.
+ */
+#include "flows/tcp.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/memory.h"
+
+int tcp_init(struct tcp *t, size_t holes)
+{
+	memset(t, 0, sizeof(*t));
+	t->free = FLOW_NONE;
+	t->most = (uint32_t)holes;
+	t->holes = mem_map(holes, sizeof(*t->holes));
+	return t->holes ? 0 : -errno;
+}
+
+void tcp_destroy(struct tcp *t)
+{
+	mem_unmap(t->holes, t->most, sizeof(*t->holes));
+	memset(t, 0, sizeof(*t));
+}
+
+static int32_t before(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b);
+}
+
+static uint32_t hole_take(struct tcp *t)
+{
+	uint32_t n = t->free;
+
+	if (n != FLOW_NONE)
+		t->free = t->holes[n].next;
+	else if (t->unused_from < t->most)
+		n = t->unused_from++;
+	return n;
+}
+
+static void hole_give(struct tcp *t, uint32_t n)
+{
+	t->holes[n].next = t->free;
+	t->free = n;
+}
+
+void tcp_seq_reset(struct tcp *t, struct flow_cold *c)
+{
+	int end;
+
+	for (end = 0; end < 2; end++) {
+		while (c->holes[end] != FLOW_NONE) {
+			uint32_t n = c->holes[end];
+
+			c->holes[end] = t->holes[n].next;
+			hole_give(t, n);
+		}
+		c->hole_count[end] = 0;
+	}
+}
+
+/* Put a hole behind *link. Where there are too many the lowest is forgotten: the oldest, and the
+ * likeliest never to be filled. */
+static void hole_insert(struct tcp *t, struct flow_cold *c, int end, uint32_t *link, uint32_t start,
+			uint32_t stop, uint32_t now)
+{
+	uint32_t n;
+
+	if (c->hole_count[end] >= TCP_HOLES_PER_END) {
+		uint32_t lowest = c->holes[end];
+
+		t->forgotten++;
+		if (link == &c->holes[end])
+			return; /* the new one is the lowest */
+		if (link == &t->holes[lowest].next)
+			link = &c->holes[end];
+		c->holes[end] = t->holes[lowest].next;
+		hole_give(t, lowest);
+		c->hole_count[end]--;
+	}
+	n = hole_take(t);
+	if (n == FLOW_NONE) {
+		t->forgotten++;
+		return;
+	}
+	t->holes[n].start = start;
+	t->holes[n].end = stop;
+	t->holes[n].at = now;
+	t->holes[n].next = *link;
+	*link = n;
+	c->hole_count[end]++;
+}
+
+/* Cut [seq, stop) out of the holes; the bytes that were holes are fresh. */
+static void fill(struct tcp *t, struct flow_cold *c, int end, uint32_t seq, uint32_t stop, uint32_t now,
+		 uint32_t reorder, struct tcp_span *out)
+{
+	uint32_t *link = &c->holes[end];
+
+	while (*link != FLOW_NONE) {
+		uint32_t n = *link;
+		struct tcp_hole *h = &t->holes[n];
+		uint32_t from = before(seq, h->start) > 0 ? seq : h->start;
+		uint32_t to = before(stop, h->end) < 0 ? stop : h->end;
+
+		if (before(h->start, stop) >= 0)
+			break;
+		if (before(from, to) >= 0) {
+			link = &h->next;
+			continue;
+		}
+		out->fresh += to - from;
+		if (now - h->at <= reorder)
+			out->late = true;
+		if (from == h->start && to == h->end) {
+			*link = h->next;
+			hole_give(t, n);
+			c->hole_count[end]--;
+			continue;
+		}
+		if (from != h->start && to != h->end) {
+			uint32_t tail = h->end;
+
+			h->end = from;
+			hole_insert(t, c, end, &h->next, to, tail, h->at);
+			break;
+		}
+		if (from == h->start)
+			h->start = to;
+		else
+			h->end = from;
+		link = &h->next;
+	}
+}
+
+/* Bytes below the first position seen of a stream whose beginning was not seen. */
+static void extend_low(struct tcp *t, struct flow_cold *c, int end, uint32_t seq, uint32_t stop,
+		       uint32_t now, struct tcp_span *out)
+{
+	uint32_t low = c->low_seq[end], to = before(stop, low) < 0 ? stop : low;
+
+	out->fresh += to - seq;
+	out->late = true; /* was it ever seen before? nobody can say: it is not counted as sent again */
+	c->low_seq[end] = seq;
+	if (to != low)
+		hole_insert(t, c, end, &c->holes[end], to, low, now);
+}
+
+void tcp_seq_begin(struct tcp *t, struct flow *f, struct flow_cold *c, int end, uint32_t seq,
+		   uint32_t now)
+{
+	if (f->state & ((uint32_t)FLOW_SEQ << end)) {
+		if (before(c->low_seq[end], seq) > 0)
+			hole_insert(t, c, end, &c->holes[end], seq, c->low_seq[end], now);
+		return;
+	}
+	f->state |= (uint32_t)FLOW_SEQ << end;
+	f->next_seq[end] = seq;
+}
+
+/* Holes further behind than sequence numbers can be told apart are forgotten. */
+static void prune(struct tcp *t, struct flow_cold *c, int end, uint32_t next)
+{
+	while (c->holes[end] != FLOW_NONE && next - t->holes[c->holes[end]].start > 1U << 30) {
+		uint32_t n = c->holes[end];
+
+		c->holes[end] = t->holes[n].next;
+		hole_give(t, n);
+		c->hole_count[end]--;
+		t->forgotten++;
+	}
+	if (next - c->low_seq[end] > 1U << 30)
+		c->low_seq[end] = next - (1U << 30);
+}
+
+void tcp_seq_add(struct tcp *t, struct flow *f, struct flow_cold *c, int end, uint32_t seq,
+		 uint32_t len, uint32_t now, uint32_t reorder, struct tcp_span *out)
+{
+	uint32_t next = f->next_seq[end], stop = seq + len, old_stop;
+	bool open_below = !(f->state & ((FLOW_SYN | FLOW_SYNACK) << end));
+
+	memset(out, 0, sizeof(*out));
+	prune(t, c, end, next);
+	if (before(seq, next) >= 0) {
+		if (seq != next) {
+			uint32_t *link = &c->holes[end];
+
+			while (*link != FLOW_NONE)
+				link = &t->holes[*link].next;
+			hole_insert(t, c, end, link, next, seq, now);
+		}
+		f->next_seq[end] = stop;
+		out->fresh = len;
+		return;
+	}
+	old_stop = stop;
+	if (before(stop, next) > 0) {
+		out->fresh = stop - next;
+		f->next_seq[end] = stop;
+		old_stop = next;
+	}
+	out->old = old_stop - seq;
+	if (open_below && before(seq, c->low_seq[end]) < 0) {
+		uint32_t low = c->low_seq[end];
+
+		extend_low(t, c, end, seq, old_stop, now, out);
+		if (before(old_stop, low) <= 0)
+			return;
+		seq = low;
+	}
+	if (c->holes[end] != FLOW_NONE)
+		fill(t, c, end, seq, old_stop, now, reorder, out);
+}

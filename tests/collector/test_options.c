@@ -1,0 +1,255 @@
+/* test_options.c - the command line: values, mistakes and what is said about them. */
+#include "collector/options.h"
+
+#include "tests/test.h"
+
+#include <stdlib.h>
+
+static struct options o;
+
+/* Parse a line of words; borrowed parts of o stay valid until the next call. */
+static int parse(const char *line)
+{
+	static char text[1024];
+	static char *argv[64];
+	char *word, *save = NULL;
+	int argc = 0;
+
+	options_free(&o);
+	snprintf(text, sizeof(text), "%s", line);
+	argv[argc++] = (char *)"flowline";
+	for (word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save))
+		argv[argc++] = word;
+	argv[argc] = NULL;
+	return options_parse(&o, argc, argv);
+}
+
+static void test_defaults(void)
+{
+	CHECK_INT(parse("read x.pcap"), 0);
+	CHECK_INT(o.command, COMMAND_READ);
+	CHECK_INT(o.nfiles, 1);
+	CHECK_STR(o.files[0], "x.pcap");
+	CHECK_INT(o.interval_ns, 60000000000LL);
+	CHECK_INT(o.dns_timeout_ns, 5000000000LL);
+	CHECK_INT(o.http_timeout_ns, 60000000000LL);
+	CHECK_INT(o.http_max_path, 150);
+	CHECK_INT(o.ndns_ports, 1);
+	CHECK_INT(o.dns_ports[0], 53);
+	CHECK_INT(o.max_flows, 0);
+	CHECK(!o.no_fold && !o.tunnels_inner && !o.stats && !o.quiet);
+	CHECK_STR(o.sink, "-");
+	CHECK_INT(parse("run"), 0);
+	CHECK_INT(o.command, COMMAND_RUN);
+	CHECK_INT(o.nifaces, 0);
+	CHECK_INT(o.ring_bytes, 4 << 20);
+	CHECK_INT(o.duration_ns, 0);
+	CHECK_INT(parse("filters --dns-ports 53,5300 --tunnels inner"), 0);
+	CHECK_INT(o.command, COMMAND_FILTERS);
+}
+
+static void test_values(void)
+{
+	CHECK_INT(parse("read a --no-fold --dns-ports 53,5353,53 --interval 500ms --local "
+			"10.0.0.0/8,2001:db8::/32 b --local 192.0.2.7 -o file:/x --tag env=prod "
+			"--tag a=b=c --stats --tunnels inner --http-max-path 20 --dns-timeout 1m "
+			"--http-timeout 1h --max-flows 1000 --host me -q -"),
+		  0);
+	CHECK(o.no_fold && o.tunnels_inner && o.stats && o.quiet);
+	CHECK_INT(o.nfiles, 3);
+	CHECK_STR(o.files[1], "b");
+	CHECK_STR(o.files[2], "-");
+	CHECK_INT(o.ndns_ports, 2);
+	CHECK_INT(o.dns_ports[1], 5353);
+	CHECK_INT(o.interval_ns, 500000000);
+	CHECK_INT(o.nlocal, 3);
+	CHECK_INT(o.local[0].bits, 104);
+	CHECK_INT(o.local[1].bits, 32);
+	CHECK_INT(o.local[2].bits, 128);
+	CHECK_STR(o.sink, "file:/x");
+	CHECK_INT(o.ntags, 2);
+	CHECK_STR(o.tags[0].key, "env");
+	CHECK_STR(o.tags[0].value, "prod");
+	CHECK_STR(o.tags[1].value, "b=c");
+	CHECK_INT(o.http_max_path, 20);
+	CHECK_INT(o.dns_timeout_ns, 60000000000LL);
+	CHECK_INT(o.http_timeout_ns, 3600000000000LL);
+	CHECK_INT(o.max_flows, 1000);
+	CHECK_STR(o.host, "me");
+	CHECK_INT(o.log_level, LOG_LEVEL_ERROR);
+	CHECK_INT(parse("run -i eth0 -ilo,eth0 --duration=2d --ring-size 64M -v"), 0);
+	CHECK_INT(o.nifaces, 2);
+	CHECK_STR(o.ifaces[1], "lo");
+	CHECK_INT(o.duration_ns, 172800000000000LL);
+	CHECK_INT(o.ring_bytes, 64 << 20);
+	CHECK_INT(o.log_level, LOG_LEVEL_DEBUG);
+	CHECK_INT(parse("read --inter 10s -- --stats"), 0); /* abbreviated; after -- a file */
+	CHECK_STR(o.files[0], "--stats");
+	CHECK(!o.stats);
+}
+
+static void test_help(void)
+{
+	static const struct {
+		const char *line;
+		unsigned int command, topic;
+	} cases[] = {
+		{"--help", COMMAND_HELP, 0},
+		{"-h", COMMAND_HELP, 0},
+		{"help", COMMAND_HELP, 0},
+		{"help read", COMMAND_HELP, COMMAND_READ},
+		{"--help run", COMMAND_HELP, COMMAND_RUN},
+		{"run --help", COMMAND_HELP, COMMAND_RUN},
+		{"read --interval 3 -h --nonsense", COMMAND_HELP, COMMAND_READ},
+		{"filters -h", COMMAND_HELP, COMMAND_FILTERS},
+		{"--version", COMMAND_VERSION, 0},
+		{"-V", COMMAND_VERSION, 0},
+		{"version", COMMAND_VERSION, 0},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		CHECK_MSG(parse(cases[i].line) == 0, "%s: %s", cases[i].line, o.errors);
+		CHECK_MSG(o.command == cases[i].command && o.help_topic == cases[i].topic, "%s",
+			  cases[i].line);
+	}
+}
+
+static void test_mistakes(void)
+{
+	static const struct {
+		const char *line, *want; /* a part of the message */
+	} cases[] = {
+		{"", "which command?"},
+		{"raed x", "unknown command 'raed' (did you mean 'read'?)"},
+		{"filter", "did you mean 'filters'?"},
+		{"frobnicate", "want read, run or filters"},
+		{"-v read x", "'-v' comes before the command"},
+		{"help foo", "unknown command 'foo'"},
+		{"read", "read: which capture file?"},
+		{"read - -", "can be read once only"},
+		{"read x --intervall 5s", "(did you mean '--interval'?)"},
+		{"read x --dns-prots 5", "(did you mean '--dns-ports'?)"},
+		{"read x --xyzzy", "'flowline read --help' lists them"},
+		{"read x -Z", "unknown option '-Z'"},
+		{"read x --http 3", "ambiguous"},
+		{"read x --interval", "option --interval needs a value: --interval TIME"},
+		{"read x -o", "option --output needs a value"},
+		{"read x --stats=1", "option --stats takes no value: leave out '=1'"},
+		{"read x --duration 5s", "not for 'flowline read' but for 'flowline run'"},
+		{"read x -i lo", "not for 'flowline read' but for 'flowline run'"},
+		{"filters --stats", "not for 'flowline filters' but for 'flowline read'"},
+		{"read x --interval 10", "'10' is not a duration: want 10ms to 1d, such as 10s"},
+		{"read x --interval 0s", "is not a duration"},
+		{"read x --interval 2d", "is not a duration"},
+		{"read x --interval -1s", "is not a duration"},
+		{"read x --interval 1.5s", "is not a duration"},
+		{"read x --interval 99999999999999999999s", "is not a duration"},
+		{"read x --interval 18446744073709551615d", "is not a duration"},
+		{"read x --dns-ports 53,,54", "'' is not a port"},
+		{"read x --dns-ports 0", "'0' is not a port: want 1 to 65535"},
+		{"read x --dns-ports 65536", "'65536' is not a port"},
+		{"read x --dns-ports 53x", "'53x' is not a port"},
+		{"read x --local 10.0.0.0/33", "'10.0.0.0/33' is not a network"},
+		{"read x --local foo", "'foo' is not a network"},
+		{"read x --tag foo", "'foo' is not a tag: want KEY=VALUE"},
+		{"read x --tag =v", "is not a tag"},
+		{"read x --tag k=", "is not a tag"},
+		{"read x --tag time=1", "reserved"},
+		{"read x --tag a=1 --tag a=2", "'a' is given twice"},
+		{"read x -o out.line", "(did you mean 'file:out.line'?)"},
+		{"read x -o http://x", "want - (standard output) or file:PATH"},
+		{"read x -o file:", "unknown sink"},
+		{"read x --tunnels both", "want inner or outer"},
+		{"read x --http-max-path 1025", "want a number from 1 to 1024"},
+		{"read x --max-flows 1", "want a number from 64"},
+		{"run eth0", "an interface is named with -i eth0"},
+		{"run -i averyverylongname", "cannot be an interface's name"},
+		{"run -i a/b", "cannot be an interface's name"},
+		{"run --ring-size 1k", "is not a size: want 512k to 1G, such as 8M"},
+		{"filters x", "filters: unexpected 'x'"},
+		{"version x", "version: unexpected 'x'"},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		CHECK_MSG(parse(cases[i].line) == FL_EUSAGE, "%s", cases[i].line);
+		CHECK_MSG(strstr(o.errors, cases[i].want), "%s: got %swanted %s", cases[i].line,
+			  o.errors, cases[i].want);
+		CHECK_MSG(o.errors_len && o.errors[o.errors_len - 1] == '\n', "%s", cases[i].line);
+	}
+}
+
+static void test_all_at_once(void)
+{
+	const char *p;
+	int lines = 0;
+
+	CHECK_INT(parse("read --interval x --dns-ports y --tag z --bogus --max-flows 0"), FL_EUSAGE);
+	for (p = o.errors; (p = strchr(p, '\n')) != NULL; p++)
+		lines++;
+	CHECK_INT(lines, 6); /* the missing file is the sixth */
+}
+
+/* More mistakes than there is room for: whole lines, and no more than fit. */
+static void test_errors_full(void)
+{
+	static char list[6001];
+	char *argv[] = {(char *)"flowline", (char *)"read", (char *)"x", (char *)"--dns-ports", list,
+			NULL};
+	size_t i;
+
+	options_free(&o);
+	for (i = 0; i + 2 < sizeof(list); i += 2) {
+		list[i] = 'x';
+		list[i + 1] = ',';
+	}
+	list[sizeof(list) - 2] = 'y';
+	CHECK_INT(options_parse(&o, 5, argv), FL_EUSAGE);
+	CHECK(o.errors_len < sizeof(o.errors));
+	CHECK_INT(strlen(o.errors), o.errors_len);
+	CHECK(o.errors[o.errors_len - 1] == '\n');
+}
+
+static void test_did_you_mean(void)
+{
+	static const char *const words[] = {"read", "run", "filters"};
+	static const struct {
+		const char *word, *want;
+	} cases[] = {
+		{"raed", "read"}, {"rea", "read"}, {"reda", "read"},     {"rum", "run"},
+		{"filtres", "filters"}, {"fltrs", "filters"}, {"xyz", NULL}, {"", NULL},
+		{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", NULL},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *got = did_you_mean(cases[i].word, words, 3);
+
+		CHECK_MSG(got == cases[i].want ||
+				  (got && cases[i].want && !strcmp(got, cases[i].want)),
+			  "%s: got %s", cases[i].word, got ? got : "(none)");
+	}
+}
+
+/* Every option is spoken of in help, and no letter is taken twice. */
+static void test_table(void)
+{
+	const struct option_spec *s;
+	size_t n, i, j;
+
+	s = option_specs(&n);
+	for (i = 0; i < n; i++) {
+		CHECK(s[i].help && *s[i].help && s[i].parse && s[i].commands);
+		for (j = 0; j < i; j++)
+			CHECK_MSG(strcmp(s[i].name, s[j].name) &&
+					  (!s[i].letter || s[i].letter != s[j].letter),
+				  "%s, %s", s[i].name, s[j].name);
+	}
+	options_free(&o);
+}
+
+TEST_MAIN({"defaults", test_defaults}, {"values", test_values}, {"help", test_help},
+	  {"mistakes", test_mistakes}, {"all mistakes at once", test_all_at_once},
+	  {"no room for more mistakes", test_errors_full}, {"did you mean", test_did_you_mean},
+	  {"table of options", test_table})

@@ -1,0 +1,279 @@
+/* test_source_ring.c - the packet ring on a veth pair, a tun device and lo of a private namespace.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* unshare */
+#endif
+#include "tests/test.h"
+
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "collector/source.h"
+#include "collector/source_ring.h"
+#include "tests/filters/cases.h"
+#include "tests/live/netns.h"
+
+struct got {
+	uint64_t frames, bytes, out_of_order;
+	uint32_t last_id;
+	struct frame last;
+	uint8_t last_data[64];
+};
+
+static void got_frames(void *ctx, const struct frame *frames, size_t n)
+{
+	struct got *g = ctx;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		const struct frame *f = &frames[i];
+
+		g->frames++;
+		g->bytes += f->wirelen;
+		if (f->caplen > f->wirelen || f->time_ns < g->last.time_ns)
+			g->out_of_order++;
+		g->last = *f;
+	}
+	if (n && frames[n - 1].caplen)
+		memcpy(g->last_data, g->last.data, g->last.caplen < 64 ? g->last.caplen : 64);
+}
+
+static struct ring_config config_for(const char *name, size_t bytes)
+{
+	struct ring_config c;
+
+	memset(&c, 0, sizeof(c));
+	c.ifindex = name ? (int)if_nametoindex(name) : 0;
+	c.ring_bytes = bytes;
+	c.dns_ports = case_dns_ports;
+	c.ndns_ports = 2;
+	return c;
+}
+
+static struct source *ring(const char *name, size_t bytes)
+{
+	struct ring_config c = config_for(name, bytes);
+	struct source *s = NULL;
+	char why[256] = "";
+
+	CHECK_MSG(source_ring.open(&s, &c, why, sizeof(why)) == 0, "%s", why);
+	return s;
+}
+
+/* Read until nothing has come for a while. */
+static int drain(struct source *s, struct got *g)
+{
+	struct frame_sink sink = {got_frames, g};
+	struct pollfd pfd = {source_ring.fd(s), POLLIN, 0};
+	char why[256];
+	int err;
+
+	do {
+		while ((err = source_ring.poll(s, &sink, why, sizeof(why))) > 0)
+			;
+	} while (err == 0 && poll(&pfd, 1, 3 * RING_RETIRE_MS) > 0);
+	return err;
+}
+
+static int sender(const char *name)
+{
+	struct sockaddr_ll sll;
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	memset(&sll, 0, sizeof(sll));
+	sll.sll_family = AF_PACKET;
+	sll.sll_ifindex = (int)if_nametoindex(name);
+	CHECK_INT(bind(fd, (const struct sockaddr *)&sll, sizeof(sll)), 0);
+	return fd;
+}
+
+static void send_many(int fd, const struct filter_case *c, int count)
+{
+	uint8_t frame[CASE_FRAME_MAX];
+	size_t len = case_build(c, 7, frame);
+	int i;
+
+	for (i = 0; i < count; i++)
+		if (write(fd, frame, len) != (ssize_t)len)
+			CHECK_MSG(false, "write: %s", strerror(errno));
+}
+
+static const struct filter_case bulk = {"4t", 1, 2, 1514, "", HDR};
+static const struct filter_case ping = {"4i", 0, 0, 98, "", 0};
+
+static void test_every_frame(void)
+{
+	const char *reason = netns_veth();
+	struct source *s;
+	struct source_stats st;
+	struct got g;
+	int out;
+
+	if (reason) {
+		TEST_SKIP(reason);
+		return;
+	}
+	memset(&g, 0, sizeof(g));
+	s = ring("vb", 0);
+	out = sender("va");
+	if (!s)
+		return;
+	send_many(out, &bulk, 10000);
+	send_many(out, &ping, 100);
+	CHECK_INT(drain(s, &g), 0);
+	source_ring.stats(s, &st);
+	CHECK_INT(g.frames, 10000);
+	CHECK_INT(g.bytes, 10000 * 1514);
+	CHECK_INT(g.out_of_order, 0);
+	CHECK_INT(g.last.caplen, HDR);
+	CHECK_INT(g.last.link, LINK_ETHERNET);
+	CHECK_INT(g.last.iface, if_nametoindex("vb"));
+	CHECK(g.last.time_ns / 1000000000u + 60 > (uint64_t)time(NULL));
+	CHECK_INT(st.frames, 10000);
+	CHECK_INT(st.dropped_kernel, 0);
+	source_ring.close(s);
+	close(out);
+}
+
+/* A small ring that nobody reads: what is missing is counted, and not twice. */
+static void test_drops(void)
+{
+	const char *reason = netns_veth();
+	struct source *s;
+	struct source_stats st;
+	struct got g;
+	int out;
+
+	if (reason) {
+		TEST_SKIP(reason);
+		return;
+	}
+	memset(&g, 0, sizeof(g));
+	s = ring("vb", 1);
+	out = sender("va");
+	if (!s)
+		return;
+	send_many(out, &bulk, 10000);
+	CHECK_INT(drain(s, &g), 0);
+	send_many(out, &bulk, 100);
+	CHECK_INT(drain(s, &g), 0);
+	source_ring.stats(s, &st);
+	CHECK(st.dropped_kernel > 0);
+	CHECK_INT(g.frames + st.dropped_kernel, 10100);
+	source_ring.stats(s, &st);
+	CHECK_INT(g.frames + st.dropped_kernel, 10100);
+	source_ring.close(s);
+	close(out);
+}
+
+/* One socket for all: Ethernet and raw IP mixed, each with its link type. */
+static void test_all_interfaces(void)
+{
+	static const struct filter_case tcp6 = {"6t", 1, 2, 1514, "", HDR};
+	const char *reason = netns_veth();
+	uint8_t frame[CASE_FRAME_MAX];
+	struct source *s;
+	struct got g;
+	int out, tun = -1;
+
+	if (!reason)
+		reason = netns_tun(&tun);
+	if (reason) {
+		TEST_SKIP(reason);
+		return;
+	}
+	memset(&g, 0, sizeof(g));
+	s = ring(NULL, 0);
+	out = sender("va");
+	if (!s)
+		return;
+	send_many(out, &bulk, 5);
+	CHECK_INT(drain(s, &g), 0);
+	CHECK_INT(g.frames, 10); /* sent on va, received on vb */
+	CHECK_INT(g.last.link, LINK_ETHERNET);
+	case_build(&tcp6, 7, frame);
+	CHECK(write(tun, frame + 14, 1500) == 1500);
+	CHECK_INT(drain(s, &g), 0);
+	CHECK_INT(g.frames, 11);
+	CHECK_INT(g.last.link, LINK_RAW);
+	CHECK_INT(g.last.wirelen, 1500);
+	CHECK_INT(g.last.caplen, HDR);
+	CHECK(memcmp(g.last_data, frame + 14, 40) == 0);
+	CHECK_INT(g.last.iface, if_nametoindex("t0"));
+	source_ring.close(s);
+	close(out);
+	close(tun);
+}
+
+static void test_down_up_gone(void)
+{
+	const char *reason = netns_enter();
+	struct source *s;
+	struct got g;
+	int out;
+
+	if (!reason && (!netns_ip("link add ga type veth peer name gb") ||
+			!netns_ip("link set ga addrgenmode none up") ||
+			!netns_ip("link set gb addrgenmode none up")))
+		reason = "this kernel makes no veth pair";
+	if (reason) {
+		TEST_SKIP(reason);
+		return;
+	}
+	memset(&g, 0, sizeof(g));
+	s = ring("gb", 0);
+	if (!s)
+		return;
+	netns_ip("link set gb down");
+	CHECK_INT(drain(s, &g), 0);
+	netns_ip("link set gb up");
+	out = sender("ga");
+	send_many(out, &bulk, 3);
+	CHECK_INT(drain(s, &g), 0);
+	CHECK_INT(g.frames, 3);
+	netns_ip("link set gb down");
+	CHECK_INT(drain(s, &g), 0);
+	netns_ip("link del gb"); /* down already: the socket gets no second error */
+	CHECK_INT(drain(s, &g), -ENODEV);
+	source_ring.close(s);
+	close(out);
+}
+
+static void test_errors(void)
+{
+	struct ring_config c;
+	struct source *s;
+	char why[256];
+	const char *reason = netns_enter();
+	uint16_t ports[FILTER_DNS_PORTS_MAX + 1] = {0};
+
+	if (reason) {
+		TEST_SKIP(reason);
+		return;
+	}
+	c = config_for(NULL, 0);
+	CHECK_INT(source_ring.probe(&c, why, sizeof(why)), 0);
+	c.ifindex = 9999;
+	CHECK_INT(source_ring.open(&s, &c, why, sizeof(why)), -ENODEV);
+	CHECK(s == NULL);
+	c = config_for(NULL, 0);
+	c.dns_ports = ports;
+	c.ndns_ports = FILTER_DNS_PORTS_MAX + 1;
+	CHECK_INT(source_ring.probe(&c, why, sizeof(why)), FL_EUSAGE);
+	c = config_for(NULL, (size_t)3 << 30);
+	CHECK_INT(source_ring.probe(&c, why, sizeof(why)), FL_EUSAGE);
+	if (geteuid() != 0 || seteuid(65534) != 0)
+		return;
+	c = config_for(NULL, 0);
+	CHECK_INT(source_ring.probe(&c, why, sizeof(why)), -EPERM);
+	CHECK_MSG(strstr(why, "CAP_NET_RAW") && strstr(why, "setcap cap_net_raw+ep"), "%s", why);
+	CHECK_INT(seteuid(0), 0);
+}
+
+TEST_MAIN({"every frame", test_every_frame}, {"drops", test_drops},
+	  {"all interfaces", test_all_interfaces}, {"down, up, gone", test_down_up_gone},
+	  {"errors", test_errors})
