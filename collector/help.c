@@ -17,78 +17,78 @@
 enum { HELP_COLUMN = 26 };
 
 static const char program_help[] =
-	"usage: flowline COMMAND [OPTION]...\n"
-	"\n"
-	"Watches what a host sends and receives and writes netflow, dnsflow and httpflow\n"
-	"points in InfluxDB line protocol.\n"
-	"\n"
-	"Commands:\n"
-	"  read FILE...   points of capture files (pcap, pcapng; - is standard input)\n"
-	"  run            points of live traffic\n"
-	"  filters        show the programs that run inside the kernel\n"
-	"  help COMMAND   options and examples of a command (also: COMMAND --help)\n"
-	"  version        version and libraries (also: --version)\n"
-	"\n"
-	"Examples:\n"
-	"  flowline read trace.pcap                  points of a capture\n"
-	"  sudo flowline run --interval 10s          all interfaces, points every 10 s\n"
-	"  sudo flowline run -i eth0 --duration 1m   one interface, one minute\n"
-	"\n"
-	"Exit status: 0 all well, 1 something failed at run time, 2 wrong usage.\n";
+    "usage: flowline COMMAND [OPTION]...\n"
+    "\n"
+    "Watches what a host sends and receives and writes netflow, dnsflow and httpflow\n"
+    "points in InfluxDB line protocol.\n"
+    "\n"
+    "Commands:\n"
+    "  read FILE...   points of capture files (pcap, pcapng; - is standard input)\n"
+    "  run            points of live traffic\n"
+    "  filters        show the programs that run inside the kernel\n"
+    "  help COMMAND   options and examples of a command (also: COMMAND --help)\n"
+    "  version        version and libraries (also: --version)\n"
+    "\n"
+    "Examples:\n"
+    "  flowline read trace.pcap                  points of a capture\n"
+    "  sudo flowline run --interval 10s          all interfaces, points every 10 s\n"
+    "  sudo flowline run -i eth0 --duration 1m   one interface, one minute\n"
+    "\n"
+    "Exit status: 0 all well, 1 something failed at run time, 2 wrong usage.\n";
 
 static const char read_head[] =
-	"usage: flowline read [OPTION]... FILE...\n"
-	"\n"
-	"Reads pcap and pcapng files and writes their points. Several files are read in the\n"
-	"order given, as one stream: the parts of a rotated capture. The same files give the\n"
-	"same bytes on every run. - reads standard input.\n";
+    "usage: flowline read [OPTION]... FILE...\n"
+    "\n"
+    "Reads pcap and pcapng files and writes their points. Several files are read in the\n"
+    "order given, as one stream: the parts of a rotated capture. The same files give the\n"
+    "same bytes on every run. - reads standard input.\n";
 
 static const char read_tail[] =
-	"\n"
-	"Examples:\n"
-	"  flowline read trace.pcap\n"
-	"      points on standard output, cycles of one minute\n"
-	"  flowline read --local 10.0.0.0/8,fd00::/8 --interval 10s part1.pcap part2.pcap\n"
-	"      src is the side in 10.0.0.0/8 or fd00::/8\n"
-	"  sudo tcpdump -i eth0 -w - | flowline read --stats -\n"
-	"      from a pipe, and what was seen as a table at the end\n"
-	"  zcat trace.pcap.gz | flowline read -o file:points.line -\n"
-	"      a compressed capture, points into a file\n";
+    "\n"
+    "Examples:\n"
+    "  flowline read trace.pcap\n"
+    "      points on standard output, cycles of one minute\n"
+    "  flowline read --local 10.0.0.0/8,fd00::/8 --interval 10s part1.pcap part2.pcap\n"
+    "      src is the side in 10.0.0.0/8 or fd00::/8\n"
+    "  sudo tcpdump -i eth0 -w - | flowline read --stats -\n"
+    "      from a pipe, and what was seen as a table at the end\n"
+    "  zcat trace.pcap.gz | flowline read -o file:points.line -\n"
+    "      a compressed capture, points into a file\n";
 
 static const char run_head[] =
-	"usage: flowline run [OPTION]...\n"
-	"\n"
-	"Watches live traffic and writes its points at the end of each cycle. Without -i: all\n"
-	"interfaces that are up, and those that come up later. SIGINT and SIGTERM end it: the\n"
-	"last cycle is written, the exit status is 0.\n"
-	"\n"
-	"Needs CAP_NET_RAW: run it as root, or once\n"
-	"  sudo setcap cap_net_raw+ep \"$(command -v flowline)\"\n";
+    "usage: flowline run [OPTION]...\n"
+    "\n"
+    "Watches live traffic and writes its points at the end of each cycle. Without -i: all\n"
+    "interfaces that are up, and those that come up later. SIGINT and SIGTERM end it: the\n"
+    "last cycle is written, the exit status is 0.\n"
+    "\n"
+    "Needs CAP_NET_RAW: run it as root, or once\n"
+    "  sudo setcap cap_net_raw+ep \"$(command -v flowline)\"\n";
 
 static const char run_tail[] =
-	"\n"
-	"Examples:\n"
-	"  sudo flowline run\n"
-	"      all interfaces, points every minute on standard output\n"
-	"  sudo flowline run -i eth0 -i wg0 --interval 10s -o file:/var/log/flowline.line\n"
-	"      two interfaces, points every ten seconds into a file\n"
-	"  sudo flowline run --duration 10s --interval 5s --stats\n"
-	"      ten seconds, then a table of what was seen and lost\n"
-	"  sudo flowline run --tag env=prod --tag rack=r12 --dns-ports 53,5300\n"
-	"      two tags on every point; DNS on another port too\n";
+    "\n"
+    "Examples:\n"
+    "  sudo flowline run\n"
+    "      all interfaces, points every minute on standard output\n"
+    "  sudo flowline run -i eth0 -i wg0 --interval 10s -o file:/var/log/flowline.line\n"
+    "      two interfaces, points every ten seconds into a file\n"
+    "  sudo flowline run --duration 10s --interval 5s --stats\n"
+    "      ten seconds, then a table of what was seen and lost\n"
+    "  sudo flowline run --tag env=prod --tag rack=r12 --dns-ports 53,5300\n"
+    "      two tags on every point; DNS on another port too\n";
 
 static const char filters_head[] =
-	"usage: flowline filters [OPTION]...\n"
-	"\n"
-	"Prints each program that flowline loads into the kernel, as readable assembly and as\n"
-	"the numbers of tcpdump -ddd. Needs no permission and loads nothing.\n";
+    "usage: flowline filters [OPTION]...\n"
+    "\n"
+    "Prints each program that flowline loads into the kernel, as readable assembly and as\n"
+    "the numbers of tcpdump -ddd. Needs no permission and loads nothing.\n";
 
 static const char filters_tail[] =
-	"\n"
-	"Examples:\n"
-	"  flowline filters\n"
-	"  flowline filters --dns-ports 53,5300 --tunnels inner\n"
-	"      the programs that 'flowline run' would load with these options\n";
+    "\n"
+    "Examples:\n"
+    "  flowline filters\n"
+    "  flowline filters --dns-ports 53,5300 --tunnels inner\n"
+    "      the programs that 'flowline run' would load with these options\n";
 
 static void print_option(const struct option_spec *s)
 {

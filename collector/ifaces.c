@@ -124,7 +124,7 @@ static int ifaces_put_link(struct ifaces *ifs, const struct ifaces_events *ev,
 			err = ifaces_grow((void **)&ifs->links_seen, i, &ifs->links_room,
 					  sizeof(*ifs->links_seen));
 		if (err)
-			return err;
+			return err == FL_EFULL ? 0 : err; /* no reason to end */
 		ifs->links[i] = *now;
 		ifs->links_seen[i] = ifs->round;
 		ifs->nlinks++;
@@ -252,7 +252,7 @@ static int ifaces_address_message(struct ifaces *ifs, const struct nlmsghdr *h)
 	}
 	err = ifaces_grow((void **)&ifs->addresses, i, &ifs->addresses_room, sizeof(e));
 	if (err)
-		return err;
+		return err == FL_EFULL ? 0 : err;
 	ifs->addresses[ifs->naddresses++] = e;
 	ifs->local_changed = true;
 	return 0;

@@ -1,7 +1,7 @@
 /* options.c - the command line: one table of options, a parser for each kind of value.
  *
- * getopt_long(3) does the splitting; what it has no words for (which option was meant, which command an
- * option belongs to, what a value should look like) is here.
+ * getopt_long(3) does the splitting; what it has no words for (which option was meant, which
+ * command an option belongs to, what a value should look like) is here.
  */
 #include "collector/options.h"
 
@@ -44,7 +44,8 @@ static void PRINTF_LIKE(2, 3) mistake(struct options *o, const char *fmt, ...)
 	o->errors[o->errors_len] = '\0';
 }
 
-/* Edit distance with neighbours swapped (optimal string alignment), given up beyond NAME_MOST bytes. */
+/* Edit distance with neighbours swapped (optimal string alignment), given up beyond NAME_MOST
+ * bytes. */
 static unsigned int distance(const char *a, const char *b)
 {
 	unsigned int rows[3][NAME_MOST + 1];
@@ -142,12 +143,12 @@ struct unit {
 };
 
 static const struct unit time_units[] = {
-	{"ms", NS_PER_MS}, {"s", NS_PER_S}, {"m", 60 * NS_PER_S}, {"h", NS_PER_H}, {"d", 24 * NS_PER_H},
-	{NULL, 0},
+    {"ms", NS_PER_MS}, {"s", NS_PER_S},      {"m", 60 * NS_PER_S},
+    {"h", NS_PER_H},   {"d", 24 * NS_PER_H}, {NULL, 0},
 };
 
 static const struct unit size_units[] = {
-	{"", 1}, {"k", 1024}, {"K", 1024}, {"M", 1024 * 1024}, {"G", 1024 * 1024 * 1024}, {NULL, 0},
+    {"", 1}, {"k", 1024}, {"K", 1024}, {"M", 1024 * 1024}, {"G", 1024 * 1024 * 1024}, {NULL, 0},
 };
 
 static bool number_with_unit(const char *s, const struct unit *units, uint64_t *value)
@@ -283,7 +284,8 @@ static void parse_nets(struct options *o, const struct option_spec *spec, const 
 		if (net_parse(&o->local[o->nlocal], piece) == 0)
 			o->nlocal++;
 		else
-			mistake(o, "--%s: '%s' is not a network: want such as 10.0.0.0/8, "
+			mistake(o,
+				"--%s: '%s' is not a network: want such as 10.0.0.0/8, "
 				"2001:db8::/32 or 192.0.2.7",
 				spec->name, piece);
 	}
@@ -308,8 +310,10 @@ static void parse_ifaces(struct options *o, const struct option_spec *spec, cons
 
 	while (next_piece(&arg, piece, sizeof(piece))) {
 		if (!iface_name_valid(piece)) {
-			mistake(o, "--%s: '%s' cannot be an interface's name: 'ip link' shows "
-				"those that there are", spec->name, piece);
+			mistake(o,
+				"--%s: '%s' cannot be an interface's name: 'ip link' shows "
+				"those that there are",
+				spec->name, piece);
 			continue;
 		}
 		for (i = 0; i < o->nifaces && strcmp(o->ifaces[i], piece); i++)
@@ -382,7 +386,8 @@ static void parse_sink(struct options *o, const struct option_spec *spec, const 
 	if (!strcmp(arg, "-") || (!strncmp(arg, "file:", 5) && arg[5]))
 		o->sink = arg;
 	else if (*arg && !strchr(arg, ':'))
-		mistake(o, "--%s: unknown sink '%s' (did you mean 'file:%s'?)", spec->name, arg, arg);
+		mistake(o, "--%s: unknown sink '%s' (did you mean 'file:%s'?)", spec->name, arg,
+			arg);
 	else
 		mistake(o, "--%s: unknown sink '%s': want - (standard output) or file:PATH",
 			spec->name, arg);
@@ -415,47 +420,48 @@ static void parse_help(struct options *o, const struct option_spec *spec, const 
 #define AT(m) offsetof(struct options, m)
 
 static const struct option_spec specs[] = {
-	{"interface", 'i', "IFACE", COMMAND_RUN, parse_ifaces, 0, 0, 0,
-	 "watch this interface only (repeat it, or a comma list);\n"
-	 "one that is not there yet is waited for. Default: all"},
-	{"duration", 0, "TIME", COMMAND_RUN, parse_duration, AT(duration_ns), 10 * NS_PER_MS,
-	 3650 * 24 * NS_PER_H, "stop after this long. Default: until SIGINT or SIGTERM"},
-	{"ring-size", 0, "SIZE", COMMAND_RUN, parse_size, AT(ring_bytes), 1 << 19, 1 << 30,
-	 "memory for packets on the way from the kernel, for each\n"
-	 "interface named. Default: 4M"},
-	{"output", 'o', "SINK", READ_RUN, parse_sink, 0, 0, 0,
-	 "where points go: - (standard output, the default) or\n"
-	 "file:PATH (appended to)"},
-	{"interval", 0, "TIME", READ_RUN, parse_duration, AT(interval_ns), 10 * NS_PER_MS,
-	 24 * NS_PER_H, "length of a cycle: points are written at its end. Default: 60s"},
-	{"local", 0, "CIDR", READ_RUN, parse_nets, 0, 0, 0,
-	 "a local network (repeat it, or a comma list): its side of\n"
-	 "a flow is src. run knows the host's own addresses"},
-	{"no-fold", 0, NULL, READ_RUN, parse_flag, AT(no_fold), 0, 0,
-	 "write client ports as they are, not as *"},
-	{"dns-ports", 0, "PORTS", ALL, parse_ports, 0, 0, 0,
-	 "ports on which DNS is spoken, a comma list. Default: 53"},
-	{"dns-timeout", 0, "TIME", READ_RUN, parse_duration, AT(dns_timeout_ns), NS_PER_MS, NS_PER_H,
-	 "a DNS query without answer is given up. Default: 5s"},
-	{"http-timeout", 0, "TIME", READ_RUN, parse_duration, AT(http_timeout_ns), NS_PER_MS, NS_PER_H,
-	 "an HTTP request without response is given up. Default: 60s"},
-	{"http-max-path", 0, "BYTES", READ_RUN, parse_count, AT(http_max_path), 1, 1024,
-	 "longer HTTP paths are cut. Default: 150"},
-	{"tunnels", 0, "SIDE", ALL, parse_tunnels, 0, 0, 0,
-	 "inner: VXLAN and Geneve are looked into; outer (default):\n"
-	 "they are UDP flows"},
-	{"max-flows", 0, "COUNT", READ_RUN, parse_count, AT(max_flows), 64, 1 << 24,
-	 "flows remembered at one time; with more, the least recently\n"
-	 "seen end early. Default: 1048576 (read), 262144 (run)"},
-	{"tag", 0, "KEY=VALUE", READ_RUN, parse_tag, 0, 0, 0, "add this tag to every point (repeat it)"},
-	{"host", 0, "NAME", READ_RUN, parse_host, 0, 0, 0,
-	 "the tag host. Default: this machine's name"},
-	{"stats", 0, NULL, READ_RUN, parse_flag, AT(stats), 0, 0,
-	 "at the end, a table of what was seen, used and lost, on\n"
-	 "standard error"},
-	{"verbose", 'v', NULL, ALL, parse_verbose, 0, 0, 0, "say more on standard error"},
-	{"quiet", 'q', NULL, ALL, parse_quiet, 0, 0, 0, "say nothing but errors"},
-	{"help", 'h', NULL, ALL | COMMAND_HELP | COMMAND_VERSION, parse_help, 0, 0, 0, "this text"},
+    {"interface", 'i', "IFACE", COMMAND_RUN, parse_ifaces, 0, 0, 0,
+     "watch this interface only (repeat it, or a comma list);\n"
+     "one that is not there yet is waited for. Default: all"},
+    {"duration", 0, "TIME", COMMAND_RUN, parse_duration, AT(duration_ns), 10 * NS_PER_MS,
+     3650 * 24 * NS_PER_H, "stop after this long. Default: until SIGINT or SIGTERM"},
+    {"ring-size", 0, "SIZE", COMMAND_RUN, parse_size, AT(ring_bytes), 1 << 19, 1 << 30,
+     "memory for packets on the way from the kernel, for each\n"
+     "interface named. Default: 4M"},
+    {"output", 'o', "SINK", READ_RUN, parse_sink, 0, 0, 0,
+     "where points go: - (standard output, the default) or\n"
+     "file:PATH (appended to)"},
+    {"interval", 0, "TIME", READ_RUN, parse_duration, AT(interval_ns), 10 * NS_PER_MS,
+     24 * NS_PER_H, "length of a cycle: points are written at its end. Default: 60s"},
+    {"local", 0, "CIDR", READ_RUN, parse_nets, 0, 0, 0,
+     "a local network (repeat it, or a comma list): its side of\n"
+     "a flow is src. run knows the host's own addresses"},
+    {"no-fold", 0, NULL, READ_RUN, parse_flag, AT(no_fold), 0, 0,
+     "write client ports as they are, not as *"},
+    {"dns-ports", 0, "PORTS", ALL, parse_ports, 0, 0, 0,
+     "ports on which DNS is spoken, a comma list. Default: 53"},
+    {"dns-timeout", 0, "TIME", READ_RUN, parse_duration, AT(dns_timeout_ns), NS_PER_MS, NS_PER_H,
+     "a DNS query without answer is given up. Default: 5s"},
+    {"http-timeout", 0, "TIME", READ_RUN, parse_duration, AT(http_timeout_ns), NS_PER_MS, NS_PER_H,
+     "an HTTP request without response is given up. Default: 60s"},
+    {"http-max-path", 0, "BYTES", READ_RUN, parse_count, AT(http_max_path), 1, 1024,
+     "longer HTTP paths are cut. Default: 150"},
+    {"tunnels", 0, "SIDE", ALL, parse_tunnels, 0, 0, 0,
+     "inner: VXLAN and Geneve are looked into; outer (default):\n"
+     "they are UDP flows"},
+    {"max-flows", 0, "COUNT", READ_RUN, parse_count, AT(max_flows), 64, 1 << 24,
+     "flows remembered at one time; with more, the least recently\n"
+     "seen end early. Default: 1048576 (read), 262144 (run)"},
+    {"tag", 0, "KEY=VALUE", READ_RUN, parse_tag, 0, 0, 0,
+     "add this tag to every point (repeat it)"},
+    {"host", 0, "NAME", READ_RUN, parse_host, 0, 0, 0,
+     "the tag host. Default: this machine's name"},
+    {"stats", 0, NULL, READ_RUN, parse_flag, AT(stats), 0, 0,
+     "at the end, a table of what was seen, used and lost, on\n"
+     "standard error"},
+    {"verbose", 'v', NULL, ALL, parse_verbose, 0, 0, 0, "say more on standard error"},
+    {"quiet", 'q', NULL, ALL, parse_quiet, 0, 0, 0, "say nothing but errors"},
+    {"help", 'h', NULL, ALL | COMMAND_HELP | COMMAND_VERSION, parse_help, 0, 0, 0, "this text"},
 };
 
 #define NSPECS (sizeof(specs) / sizeof(specs[0]))
@@ -589,7 +595,7 @@ static void check_words(struct options *o)
 	if (o->command == COMMAND_READ) {
 		if (!o->nfiles)
 			mistake(o, "read: which capture file? Name one or several, or - for "
-				"standard input");
+				   "standard input");
 		for (i = 0; i < o->nfiles; i++) {
 			std_input += !strcmp(o->files[i], "-");
 			if (!*o->files[i])
@@ -601,8 +607,10 @@ static void check_words(struct options *o)
 	}
 	for (i = 0; i < o->nfiles && o->command != COMMAND_HELP; i++) {
 		if (o->command == COMMAND_RUN)
-			mistake(o, "run: unexpected '%s': an interface is named with -i %s, a "
-				"capture file is for 'flowline read'", o->files[i], o->files[i]);
+			mistake(o,
+				"run: unexpected '%s': an interface is named with -i %s, a "
+				"capture file is for 'flowline read'",
+				o->files[i], o->files[i]);
 		else
 			mistake(o, "%s: unexpected '%s': leave it out", command_name(o->command),
 				o->files[i]);
@@ -614,8 +622,10 @@ static void unknown_command(struct options *o, const char *word)
 	const char *meant = did_you_mean(word, command_names, NCOMMANDS);
 
 	if (word[0] == '-' && word[1])
-		mistake(o, "'%s' comes before the command: write 'flowline read' or 'flowline run' "
-			"first, then the options", word);
+		mistake(o,
+			"'%s' comes before the command: write 'flowline read' or 'flowline run' "
+			"first, then the options",
+			word);
 	else if (meant)
 		mistake(o, "unknown command '%s' (did you mean '%s'?)", word, meant);
 	else if (!strcmp(word, "-") || access(word, F_OK) == 0)
@@ -654,7 +664,8 @@ int options_parse(struct options *o, int argc, char **argv)
 
 	defaults(o);
 	if (!word) {
-		mistake(o, "which command? 'flowline read FILE', 'flowline run' or 'flowline --help'");
+		mistake(o,
+			"which command? 'flowline read FILE', 'flowline run' or 'flowline --help'");
 		return FL_EUSAGE;
 	}
 	if (!strcmp(word, "--help") || !strcmp(word, "-h"))

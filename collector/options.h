@@ -1,7 +1,7 @@
 /* options.h - the command line of every command, read and checked.
  *
- * GNU conventions: long options may be abbreviated and may follow the file names, "--" ends them. All
- * mistakes are collected, so that a person mends them in one go.
+ * GNU conventions: long options may be abbreviated and may follow the file names, "--" ends them.
+ * All mistakes are collected, so that a person mends them in one go.
  */
 #ifndef COLLECTOR_OPTIONS_H
 #define COLLECTOR_OPTIONS_H
@@ -50,7 +50,7 @@ struct options {
 	bool tunnels_inner;
 	struct ip_net local[OPTIONS_MAX_NETS];
 	size_t nlocal;
-	const char *sink; /* borrowed from argv */
+	const char *sink;                       /* borrowed from argv */
 	struct line_tag tags[OPTIONS_MAX_TAGS]; /* keys are owned, values borrowed from argv */
 	size_t ntags;
 	char host[OPTIONS_HOST_SIZE]; /* "": ask the system */
@@ -61,8 +61,8 @@ struct options {
 	size_t errors_len;
 };
 
-/* Read argv. 0, or FL_EUSAGE with all that is wrong in o->errors. argv must outlive o, and may be put in
- * another order (getopt_long). Needs options_free() in every case. */
+/* Read argv. 0, or FL_EUSAGE with all that is wrong in o->errors. argv must outlive o, and may be
+ * put in another order (getopt_long). Needs options_free() in every case. */
 int options_parse(struct options *o, int argc, char **argv) MUST_CHECK;
 void options_free(struct options *o);
 
@@ -73,9 +73,9 @@ struct option_spec {
 	const char *arg;       /* metavariable; NULL: takes none */
 	unsigned int commands; /* COMMAND_* that take it */
 	void (*parse)(struct options *o, const struct option_spec *spec, const char *arg);
-	size_t offset;         /* of the member that it sets, where parse needs it */
-	uint64_t least, most;  /* of numbers */
-	const char *help;      /* lines */
+	size_t offset;        /* of the member that it sets, where parse needs it */
+	uint64_t least, most; /* of numbers */
+	const char *help;     /* lines */
 };
 
 const struct option_spec *option_specs(size_t *n);

@@ -1,4 +1,5 @@
-/* pipeline.h - engine, encoder and output put together: frames in, lines out. What read and run share.
+/* pipeline.h - engine, encoder and output put together: frames in, lines out. What read and run
+ * share.
  *
  * Owned by one thread.
  */
@@ -35,7 +36,8 @@ struct pipeline {
 
 /* Put it together as the options say. 0, or negative after having logged why: FL_EUSAGE where the
  * command line is wrong. max_flows is for options that do not say. */
-int pipeline_open(struct pipeline *p, const struct options *o, bool live, size_t max_flows) MUST_CHECK;
+int pipeline_open(struct pipeline *p, const struct options *o, bool live,
+		  size_t max_flows) MUST_CHECK;
 
 /* Bring p->now up to date. */
 void pipeline_measure(struct pipeline *p);

@@ -1,7 +1,7 @@
 /* read.c - `flowline read`: capture files in the order given, as one stream, through the engine.
  *
- * Nothing here may make two runs differ: no clock but for the progress line, no point about the program
- * itself.
+ * Nothing here may make two runs differ: no clock but for the progress line, no point about the
+ * program itself.
  */
 #include "collector/commands.h"
 
@@ -37,8 +37,9 @@ static void on_signal(int sig)
 	interrupted = sig;
 }
 
-/* The first signal ends reading between two batches, so that what was read is written. Standard input is
- * read on: who writes it (tcpdump) had the signal too, and flushes. The second one kills. */
+/* The first signal ends reading between two batches, so that what was read is written. Standard
+ * input is read on: who writes it (tcpdump) had the signal too, and flushes. The second one kills.
+ */
 static void catch_signals(void)
 {
 	struct sigaction sa;

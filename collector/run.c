@@ -1,8 +1,8 @@
 /* run.c - `flowline run`: live traffic, one worker.
  *
- * A loop around poll(2): signals, the host's interfaces and addresses (ifaces.h), the packet rings, and about
- * once a second the time, without which a quiet cycle would never end. Without -i one ring sees all
- * interfaces, also those that come later; with -i each has a ring of its own.
+ * A loop around poll(2): signals, the host's interfaces and addresses (ifaces.h), the packet rings,
+ * and about once a second the time, without which a quiet cycle would never end. Without -i one
+ * ring sees all interfaces, also those that come later; with -i each has a ring of its own.
  */
 #include "collector/commands.h"
 
@@ -31,8 +31,9 @@ enum {
 	TICK_MS = 1000,
 	BLOCKS_PER_ROUND = 16, /* of one ring, before the others and the signals have their turn */
 	DRAIN_MS = RING_RETIRE_MS + 50,
-	/* Frames of the last moments may still be in a block that the kernel has not handed over: the
-	 * engine is told a time that is older by this, so that they come before their cycle's end. */
+	/* Frames of the last moments may still be in a block that the kernel has not handed over:
+	 * the engine is told a time that is older by this, so that they come before their cycle's
+	 * end. */
 	LATE_MS = 2 * RING_RETIRE_MS,
 };
 
@@ -50,7 +51,7 @@ struct run {
 	struct ifaces *ifs;
 	struct watch watches[OPTIONS_MAX_IFACES];
 	size_t nwatches;
-	struct source_stats closed; /* of rings that are no more */
+	struct source_stats closed;              /* of rings that are no more */
 	uint64_t tick_ns, next_tick_ns, stop_ns; /* monotonic; stop_ns 0: until a signal */
 	uint64_t drops_told;
 	bool links_changed, addresses_changed;
@@ -130,8 +131,10 @@ static void drain(struct run *r, struct watch *only)
 		for (i = 0; i < r->nwatches; i++) {
 			struct watch *w = &r->watches[i];
 
-			/* An end is no news here: what the ring still had was handed over before. */
-			if (w->source && (!only || w == only) && read_ring(r, w, why, sizeof(why)) < 0)
+			/* An end is no news here: what the ring still had was handed over before.
+			 */
+			if (w->source && (!only || w == only) &&
+			    read_ring(r, w, why, sizeof(why)) < 0)
 				continue;
 		}
 	} while (monotonic_ns() < end_ns);
@@ -168,7 +171,8 @@ static int open_watch(struct run *r, struct watch *w)
 	if (w->name && !iface) {
 		if (!w->told)
 			log_warn("interface %s is not there: waiting for it ('ip link' shows those "
-				 "that are)", w->name);
+				 "that are)",
+				 w->name);
 		w->told = true;
 		return 0;
 	}
@@ -309,8 +313,10 @@ static void tell_drops(struct run *r)
 
 	if (drops <= r->drops_told * 10)
 		return;
-	log_warn("the kernel has dropped %" PRIu64 " packets, the ring was full: a bigger --ring-size "
-		 "helps with bursts", drops);
+	log_warn("the kernel has dropped %" PRIu64
+		 " packets, the ring was full: a bigger --ring-size "
+		 "helps with bursts",
+		 drops);
 	r->drops_told = drops;
 }
 

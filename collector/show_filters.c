@@ -1,4 +1,5 @@
-/* show_filters.c - `flowline filters`: the programs that run inside the kernel, for people and tools. */
+/* show_filters.c - `flowline filters`: the programs that run inside the kernel, for people and
+ * tools. */
 #include "collector/commands.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* stats.c - self-measurement: the point `flowline` and the table of --stats, both made of one list. */
+/* stats.c - self-measurement: the point `flowline` and the table of --stats, both made of one list.
+ */
 #include "collector/stats.h"
 
 #include <inttypes.h>
@@ -6,7 +7,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { COST_PACKETS = 10000 }; /* with fewer, start and end of the program would be most of the cost */
+enum {
+	COST_PACKETS = 10000
+}; /* with fewer, start and end of the program would be most of the cost */
 enum measure_kind { COUNTER, GAUGE };
 enum measure_unit { PLAIN, BYTES, MICROSECONDS };
 
@@ -29,82 +32,88 @@ struct group {
 #define ENG(m) offsetof(struct stats_totals, engine.m)
 
 static const struct measure packets[] = {
-	{"packets_seen", AT(packets_seen), COUNTER, PLAIN, "seen"},
-	{"packets_parsed", ENG(packets_parsed), COUNTER, PLAIN, "parsed: counted to a flow"},
-	{"packets_skipped", AT(packets_skipped), COUNTER, PLAIN,
-	 "skipped: nothing for a flow (ARP, ICMP, second copy on lo)"},
-	{"packets_duplicate", ENG(packets_duplicate), COUNTER, PLAIN,
-	 "duplicate: the same packet on a second interface"},
-	{"packets_truncated", ENG(packets_truncated), COUNTER, PLAIN, "truncated: cut before the ports"},
-	{"packets_malformed", ENG(packets_malformed), COUNTER, PLAIN,
-	 "malformed: contradict their protocol"},
-	{"packets_unknown", ENG(packets_unknown), COUNTER, PLAIN,
-	 "unknown: a protocol that is not looked into"},
-	{"packets_dropped_kernel", AT(source.dropped_kernel), COUNTER, PLAIN,
-	 "dropped by the kernel: the ring was full"},
+    {"packets_seen", AT(packets_seen), COUNTER, PLAIN, "seen"},
+    {"packets_parsed", ENG(packets_parsed), COUNTER, PLAIN, "parsed: counted to a flow"},
+    {"packets_skipped", AT(packets_skipped), COUNTER, PLAIN,
+     "skipped: nothing for a flow (ARP, ICMP, second copy on lo)"},
+    {"packets_duplicate", ENG(packets_duplicate), COUNTER, PLAIN,
+     "duplicate: the same packet on a second interface"},
+    {"packets_truncated", ENG(packets_truncated), COUNTER, PLAIN,
+     "truncated: cut before the ports"},
+    {"packets_malformed", ENG(packets_malformed), COUNTER, PLAIN,
+     "malformed: contradict their protocol"},
+    {"packets_unknown", ENG(packets_unknown), COUNTER, PLAIN,
+     "unknown: a protocol that is not looked into"},
+    {"packets_dropped_kernel", AT(source.dropped_kernel), COUNTER, PLAIN,
+     "dropped by the kernel: the ring was full"},
 };
 
 static const struct measure traffic[] = {
-	{"bytes_seen", ENG(bytes_seen), COUNTER, BYTES, "on the wire"},
-	{"fragments", ENG(fragments), COUNTER, PLAIN, "IP fragments"},
-	{"fragments_orphaned", ENG(fragments_orphaned), COUNTER, PLAIN,
-	 "fragments without their first one"},
-	{"fragments_lost", ENG(fragments_lost), COUNTER, PLAIN, "fragments for which there was no room"},
-	{"time_steps", ENG(time_steps), COUNTER, PLAIN, "times the clock went back"},
+    {"bytes_seen", ENG(bytes_seen), COUNTER, BYTES, "on the wire"},
+    {"fragments", ENG(fragments), COUNTER, PLAIN, "IP fragments"},
+    {"fragments_orphaned", ENG(fragments_orphaned), COUNTER, PLAIN,
+     "fragments without their first one"},
+    {"fragments_lost", ENG(fragments_lost), COUNTER, PLAIN,
+     "fragments for which there was no room"},
+    {"time_steps", ENG(time_steps), COUNTER, PLAIN, "times the clock went back"},
 };
 
 static const struct measure flows[] = {
-	{"flows_created", ENG(flows_created), COUNTER, PLAIN, "created"},
-	{"flows_active", ENG(flows_active), GAUGE, PLAIN, "active at the end"},
-	{"flows_evicted", ENG(flows_evicted), COUNTER, PLAIN, "ended early: the table was full"},
-	{"tcp_holes_forgotten", ENG(tcp_holes_forgotten), COUNTER, PLAIN,
-	 "TCP holes forgotten: more than fit"},
-	{"streams_active", ENG(streams_active), GAUGE, PLAIN, "TCP streams being put in order at the end"},
-	{"streams_evicted", ENG(streams_evicted), COUNTER, PLAIN, "TCP streams given up: no room"},
+    {"flows_created", ENG(flows_created), COUNTER, PLAIN, "created"},
+    {"flows_active", ENG(flows_active), GAUGE, PLAIN, "active at the end"},
+    {"flows_evicted", ENG(flows_evicted), COUNTER, PLAIN, "ended early: the table was full"},
+    {"tcp_holes_forgotten", ENG(tcp_holes_forgotten), COUNTER, PLAIN,
+     "TCP holes forgotten: more than fit"},
+    {"streams_active", ENG(streams_active), GAUGE, PLAIN,
+     "TCP streams being put in order at the end"},
+    {"streams_evicted", ENG(streams_evicted), COUNTER, PLAIN, "TCP streams given up: no room"},
 };
 
 static const struct measure dns[] = {
-	{"dns_messages", ENG(dns_messages), COUNTER, PLAIN, "messages"},
-	{"dns_malformed", ENG(dns_malformed), COUNTER, PLAIN, "malformed"},
-	{"dns_not_query", ENG(dns_not_query), COUNTER, PLAIN, "with another opcode than QUERY"},
-	{"dns_unanswered", ENG(dns_unanswered), COUNTER, PLAIN, "queries without answer"},
-	{"dns_orphans", ENG(dns_orphans), COUNTER, PLAIN, "answers without their query"},
-	{"dns_pending", ENG(dns_pending), GAUGE, PLAIN, "waiting for an answer at the end"},
-	{"dns_evicted", ENG(dns_evicted), COUNTER, PLAIN, "given up: no room"},
+    {"dns_messages", ENG(dns_messages), COUNTER, PLAIN, "messages"},
+    {"dns_malformed", ENG(dns_malformed), COUNTER, PLAIN, "malformed"},
+    {"dns_not_query", ENG(dns_not_query), COUNTER, PLAIN, "with another opcode than QUERY"},
+    {"dns_unanswered", ENG(dns_unanswered), COUNTER, PLAIN, "queries without answer"},
+    {"dns_orphans", ENG(dns_orphans), COUNTER, PLAIN, "answers without their query"},
+    {"dns_pending", ENG(dns_pending), GAUGE, PLAIN, "waiting for an answer at the end"},
+    {"dns_evicted", ENG(dns_evicted), COUNTER, PLAIN, "given up: no room"},
 };
 
 static const struct measure http[] = {
-	{"http_requests", ENG(http_requests), COUNTER, PLAIN, "requests"},
-	{"http_responses", ENG(http_responses), COUNTER, PLAIN, "responses"},
-	{"http_orphans", ENG(http_orphans), COUNTER, PLAIN, "responses without their request"},
-	{"http_lost", ENG(http_lost), COUNTER, PLAIN, "times a message was lost in missing bytes"},
-	{"http_pending", ENG(http_pending), GAUGE, PLAIN, "waiting for a response at the end"},
-	{"http_evicted", ENG(http_evicted), COUNTER, PLAIN, "given up: no room"},
+    {"http_requests", ENG(http_requests), COUNTER, PLAIN, "requests"},
+    {"http_responses", ENG(http_responses), COUNTER, PLAIN, "responses"},
+    {"http_orphans", ENG(http_orphans), COUNTER, PLAIN, "responses without their request"},
+    {"http_lost", ENG(http_lost), COUNTER, PLAIN, "times a message was lost in missing bytes"},
+    {"http_pending", ENG(http_pending), GAUGE, PLAIN, "waiting for a response at the end"},
+    {"http_evicted", ENG(http_evicted), COUNTER, PLAIN, "given up: no room"},
 };
 
 static const struct measure output[] = {
-	{"cycles", ENG(cycles), COUNTER, PLAIN, "cycles"},
-	{"cycles_early", ENG(cycles_early), COUNTER, PLAIN,
-	 "cycles ended early: the table of points was full"},
-	{"points", ENG(points), COUNTER, PLAIN, "points made"},
-	{"points_written", AT(sink.points_written), COUNTER, PLAIN, "points written"},
-	{"points_lost", AT(sink.points_lost), COUNTER, PLAIN, "points lost"},
-	{"sink_errors", AT(sink.errors), COUNTER, PLAIN, "errors of the output"},
-	{"bytes_written", AT(sink.bytes_written), COUNTER, BYTES, "written"},
+    {"cycles", ENG(cycles), COUNTER, PLAIN, "cycles"},
+    {"cycles_early", ENG(cycles_early), COUNTER, PLAIN,
+     "cycles ended early: the table of points was full"},
+    {"points", ENG(points), COUNTER, PLAIN, "points made"},
+    {"points_written", AT(sink.points_written), COUNTER, PLAIN, "points written"},
+    {"points_lost", AT(sink.points_lost), COUNTER, PLAIN, "points lost"},
+    {"sink_errors", AT(sink.errors), COUNTER, PLAIN, "errors of the output"},
+    {"bytes_written", AT(sink.bytes_written), COUNTER, BYTES, "written"},
 };
 
 static const struct measure process[] = {
-	{"cpu_user_us", AT(cpu_user_us), COUNTER, MICROSECONDS, "CPU time in the program"},
-	{"cpu_sys_us", AT(cpu_sys_us), COUNTER, MICROSECONDS, "CPU time in the kernel"},
-	{"rss_bytes", AT(rss_bytes), GAUGE, BYTES, "memory (resident)"},
+    {"cpu_user_us", AT(cpu_user_us), COUNTER, MICROSECONDS, "CPU time in the program"},
+    {"cpu_sys_us", AT(cpu_sys_us), COUNTER, MICROSECONDS, "CPU time in the kernel"},
+    {"rss_bytes", AT(rss_bytes), GAUGE, BYTES, "memory (resident)"},
 };
 
-#define GROUP(title, list) {title, list, sizeof(list) / sizeof((list)[0])}
+#define GROUP(title, list)                                                                         \
+	{                                                                                          \
+		title, list, sizeof(list) / sizeof((list)[0])                                      \
+	}
 
 static const struct group groups[] = {
-	GROUP("packets", packets), GROUP("traffic", traffic), GROUP("flows", flows),
-	GROUP("DNS", dns),         GROUP("HTTP", http),       GROUP("output", output),
-	GROUP("process", process),
+    GROUP("packets", packets), GROUP("traffic", traffic), GROUP("flows", flows),
+    GROUP("DNS", dns),         GROUP("HTTP", http),       GROUP("output", output),
+    GROUP("process", process),
 };
 
 #define NGROUPS (sizeof(groups) / sizeof(groups[0]))
@@ -126,8 +135,7 @@ void stats_add_source(struct source_stats *sum, const struct source_stats *one)
 
 void stats_sum(struct stats_totals *t)
 {
-	t->packets_seen =
-		t->engine.packets_seen + t->source.dropped_kernel + t->source.skipped;
+	t->packets_seen = t->engine.packets_seen + t->source.dropped_kernel + t->source.skipped;
 	t->packets_skipped = t->engine.packets_skipped + t->source.skipped;
 }
 
@@ -218,15 +226,19 @@ static void print_conclusions(FILE *f, const struct stats_totals *t)
 
 	grouped(t->packets_seen, seen);
 	grouped(sum, causes);
-	fprintf(f, "check: seen %s = parsed + skipped + duplicate + truncated + malformed + unknown + "
-		"dropped %s: %s\n", seen, causes,
+	fprintf(f,
+		"check: seen %s = parsed + skipped + duplicate + truncated + malformed + unknown + "
+		"dropped %s: %s\n",
+		seen, causes,
 		sum == t->packets_seen ? "adds up" : "DOES NOT ADD UP, please report it");
 	if (t->engine.packets_seen >= COST_PACKETS)
 		fprintf(f, "cost:  %.0f ns of CPU time for each packet, %.3f s in all\n",
 			1e3 * (double)cpu_us / (double)t->engine.packets_seen,
 			(double)t->elapsed_ns / 1e9);
 	if (t->source.dropped_kernel)
-		fprintf(f, "lost:  the kernel dropped packets: a bigger --ring-size helps with bursts\n");
+		fprintf(
+		    f,
+		    "lost:  the kernel dropped packets: a bigger --ring-size helps with bursts\n");
 	if (t->engine.flows_evicted)
 		fprintf(f, "lost:  flows ended early: a bigger --max-flows helps\n");
 }

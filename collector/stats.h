@@ -1,7 +1,9 @@
-/* stats.h - self-measurement: one list of counters, shown as a point each cycle and as a table at the end.
+/* stats.h - self-measurement: one list of counters, shown as a point each cycle and as a table at
+ * the end.
  *
- * The sum that must hold, and that both show: seen = parsed + skipped + what was lost, by cause. "Seen" is
- * all that reached the capture: frames dropped by the kernel and left out by the source are in it.
+ * The sum that must hold, and that both show: seen = parsed + skipped + what was lost, by cause.
+ * "Seen" is all that reached the capture: frames dropped by the kernel and left out by the source
+ * are in it.
  */
 #ifndef COLLECTOR_STATS_H
 #define COLLECTOR_STATS_H
@@ -40,8 +42,8 @@ bool stats_adds_up(const struct stats_totals *t);
 /* CPU time and memory of this process: getrusage(2), /proc/self/statm. */
 void stats_process(struct stats_totals *t);
 
-/* The fields of the point `flowline` for the cycle between the two: counters as their change, gauges as
- * they are. Returns how many. */
+/* The fields of the point `flowline` for the cycle between the two: counters as their change,
+ * gauges as they are. Returns how many. */
 size_t stats_fields(const struct stats_totals *before, const struct stats_totals *now,
 		    struct self_field out[STATS_FIELDS_MOST]);
 

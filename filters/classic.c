@@ -37,62 +37,23 @@ enum how {
 	AT_REL,       /* REL, left out where the base is BASE_X */
 	X_FIX,        /* FIX, left out where the base is a constant */
 	DNS_PORTS,    /* one comparison for each DNS port */
-	TUNNEL_PORTS, /* one comparison for each tunnel's port; left out unless they are looked into
-		       */
+	TUNNEL_PORTS, /* one comparison for each tunnel's port, where they are looked into */
 };
 
-/* Names of places to jump to. Those from GLOBAL on are known everywhere, the others in their scope.
- */
+/* Names of places to jump to. Those from GLOBAL on are known everywhere, the others in their scope. */
+/* clang-format off */
 enum label {
 	NEXT,
-	ETHER,
-	LO,
-	BARE,
-	TO_IP6,
-	TO_OTHER,
-	TCP,
-	UDP,
-	TUNNEL,
-	INSIDE,
-	EXT,
-	EXT_BIG,
-	SHORT,
-	DROP,
-	FRAGMENT,
-	TCP_BIG,
-	UDP_BIG,
-	TCP_AT,
-	UDP_AT,
-	TCP_HTTP,
-	TCP_WHOLE,
-	TCP_HEADERS,
-	UDP_WHOLE,
-	TAG,
-	TAG2,
-	PPPOE,
-	PPPOE_LEN,
-	PPPOE4,
-	PPPOE6,
-	MPLS,
-	MPLS_LEN,
-	MPLS1,
-	MPLS2,
-	MPLS3,
-	TO_IP4_X,
-	TO_IP6_X,
-	PLAIN,
-	BOTH,
+	ETHER, LO, BARE, TO_IP6, TO_OTHER,
+	TCP, UDP, TUNNEL, INSIDE, EXT, EXT_BIG, SHORT, DROP, FRAGMENT,
+	TCP_BIG, UDP_BIG, TCP_AT, UDP_AT, TCP_HTTP, TCP_WHOLE, TCP_HEADERS, UDP_WHOLE,
+	TAG, TAG2, PPPOE, PPPOE_LEN, PPPOE4, PPPOE6, MPLS, MPLS_LEN, MPLS1, MPLS2, MPLS3,
+	TO_IP4_X, TO_IP6_X, PLAIN, BOTH,
 	GLOBAL,
-	ANY_IP4 = GLOBAL,
-	ANY_IP6,
-	ANY_OTHER,
-	ANY_BARE,
-	ANY_IP4_X,
-	ANY_IP6_X,
-	ANY_TCP_X,
-	ANY_UDP_X,
+	ANY_IP4 = GLOBAL, ANY_IP6, ANY_OTHER, ANY_BARE, ANY_IP4_X, ANY_IP6_X, ANY_TCP_X, ANY_UDP_X,
 	LABELS
 };
+/* clang-format on */
 
 struct line {
 	uint8_t label, how;
@@ -130,7 +91,7 @@ struct line {
  * lo shows every frame on its way out and on its way in: one of them is enough. */
 static const struct line part_link[] = {
 	{0,     FIX, LDW, AD(HATYPE), 0, 0,                "ARPHRD_ type of the device"},
-	{0,     FIX, JEQ, ARPHRD_ETHER, ETHER, NEXT,       "Ethernet; also veth, bridge, bond, Wi-Fi"},
+	{0,     FIX, JEQ, ARPHRD_ETHER, ETHER, NEXT,       "Ethernet; veth, bridge, bond, Wi-Fi"},
 	{0,     FIX, JEQ, ARPHRD_LOOPBACK, LO, BARE,       "lo has an Ethernet header too"},
 	{BARE,  FIX, JA,  0, ANY_BARE, 0,                  "a link without Ethernet header"},
 	{LO,    FIX, LDW, AD(PKTTYPE), 0, 0,               "which way"},
@@ -317,7 +278,7 @@ static const struct line part_other[] = {
 	{0,     RELX, LDB, 10, 0, 0,                       "third label"},
 	{0,     FIX, JSET, 1, MPLS3, NEXT,                 "bottom of the stack"},
 	{0,     RELX, LDB, 14, 0, 0,                       "fourth label"},
-	{0,     FIX, JSET, 1, NEXT, SHORT,                 "bottom of the stack; deeper: left to user space"},
+	{0,     FIX, JSET, 1, NEXT, SHORT,                 "bottom of the stack; or too deep"},
 	{0,     FIX, TXA, 0, 0, 0,                         ""},
 	{0,     FIX, ADDK, 4, 0, 0,                        ""},
 	{0,     FIX, TAX, 0, 0, 0,                         "behind one label of four"},
@@ -347,12 +308,13 @@ static const struct line part_other[] = {
 	{0,     FIX, ADDK, 8, 0, 0,                        "behind PPPoE and PPP"},
 	{0,     FIX, TAX, 0, 0, 0,                         ""},
 	{TO_IP6_X, FIX, JA, 0, ANY_IP6_X, 0,               "IPv6 at X"},
-	{SHORT, FIX, RET, FILTER_COPY_HEADERS, 0, 0,       "cut in its headers, or too many of them"},
+	{SHORT, FIX, RET, FILTER_COPY_HEADERS, 0, 0,       "cut in its headers, or too many"},
 	{DROP,  FIX, RET, 0, 0, 0,                         "ARP, LLDP, ..."},
 };
 
 /* "ip or ip6" on a device without Ethernet header. A holds the device's type. Behind a header of unknown
- * length (GRE to many peers, IP over InfiniBand) the ring tells user space where IP begins, but not the filter. */
+ * length (GRE to many peers, IP over InfiniBand) user space learns from the ring where IP begins, but
+ * the filter does not: it copies enough for any. */
 static const struct line part_bare[] = {
 	{0,     FIX, JEQ, ARPHRD_NONE, PLAIN, NEXT,        "tun, WireGuard"},
 	{0,     FIX, JEQ, ARPHRD_PPP, PLAIN, NEXT,         "PPP"},

@@ -115,8 +115,8 @@ static uint32_t query_find(const struct dns_pending *d, const struct flow_key *k
 
 		if (q->id != m->id || q->client != client || !flow_key_equal(&q->key, key))
 			continue;
-		/* An answer without a question answers the oldest query of its id. */
-		if (m->response && !m->has_question) {
+		/* Where one of the two has no readable question, the oldest query of the id. */
+		if (m->response && (!m->has_question || !q->name_len)) {
 			if (found == NONE || q->time_ns < d->queries[found].time_ns)
 				found = n;
 			continue;
@@ -170,9 +170,11 @@ bool dns_pending_message(struct dns_pending *d, const struct flow_key *key, int 
 {
 	struct dns_message *m = &d->msg;
 	uint32_t hash, n;
-	int client;
+	int client, err;
 
-	if (dns_message_read(m, msg, len, whole)) {
+	/* A message cut inside its question still has ends, an id and an rcode. */
+	err = dns_message_read(m, msg, len, whole);
+	if (err && !(err == FL_ETRUNCATED && m->question_cut)) {
 		d->stats.malformed++;
 		return false;
 	}

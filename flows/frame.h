@@ -18,7 +18,7 @@ enum link_type {
 
 struct frame {
 	uint64_t time_ns;    /* when it was captured, ns since the epoch */
-	const uint8_t *data; /* borrowed; live until engine_frames() or engine_flush() returns */
+	const uint8_t *data; /* borrowed; live until engine_frames() returns */
 	uint32_t caplen;     /* bytes at data */
 	uint32_t wirelen;    /* bytes the frame had; >= caplen */
 	uint16_t iface;      /* capture interface, any numbering; 0 where there is only one */

@@ -140,7 +140,7 @@ static void cut_head(struct http_reader *r, const struct http_events *ev, const 
 		known = (line_done || r->step >= STEP_TARGET) && r->target_len &&
 			(r->partial || (c && c->target));
 		if (!line_done && r->step < STEP_LINE_END)
-			r->version = 1;
+			r->version = HTTP_VERSION_UNKNOWN;
 	} else {
 		known = line_done || r->step >= STEP_CODE_END;
 	}

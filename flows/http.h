@@ -52,13 +52,15 @@ struct http_partial {
 	char target[HTTP_TARGET_MAX]; /* request target so far */
 };
 
+enum { HTTP_VERSION_UNKNOWN = 0xff };
+
 /* A complete (or, with `cut`, an unfinished) message head. */
 struct http_head {
 	bool request;
 	bool cut;           /* bytes are missing before the head's end */
 	bool target_cut;    /* request: the target is not whole (HTTP_TARGET_MAX, missing bytes) */
 	uint8_t method;     /* request: enum http_method */
-	uint8_t version;    /* minor, 0 or 1 */
+	uint8_t version;     /* minor, 0 or 1; HTTP_VERSION_UNKNOWN in a request cut before it */
 	uint16_t status;    /* response: 100 to 999 as it was sent; RFC 9110 defines up to 599 */
 	bool upgrade;       /* response: 101 */
 	const char *target; /* request: raw target, borrowed for the call */

@@ -31,7 +31,8 @@ enum point_has {
 	POINT_HAS_RTT = 1 << 1,             /* rtt and rtt_var */
 	POINT_HAS_CONNECT_LATENCY = 1 << 2,
 	POINT_HAS_LATENCY = 1 << 3,         /* dnsflow, httpflow: latency and latency_max */
-	POINT_HAS_DOMAIN = 1 << 4,
+	POINT_HAS_DOMAIN = 1 << 4,          /* empty where there was no question to read */
+	POINT_HAS_QUERY_TYPE = 1 << 5,
 };
 
 struct point_netflow {
@@ -58,7 +59,7 @@ struct point_httpflow {
 	struct text method, path;
 	bool truncated;
 	uint16_t status_code; /* 0: no response */
-	uint8_t version;      /* minor: 0 or 1 */
+	uint8_t version;      /* minor: 0 or 1; above: the request was cut before it */
 };
 
 /* One self-measurement counter; name is static. */

@@ -43,7 +43,7 @@ struct transaction_sum {
 	uint16_t text_len; /* name (wire form) or path */
 	uint16_t qtype;
 	uint8_t method, version;
-	bool truncated;
+	bool truncated, has_question;
 };
 
 struct points {
@@ -264,10 +264,11 @@ static struct transaction_sum *transaction_get(struct points *p, const struct tr
 					       const void *text)
 {
 	uint64_t tags = tags_hash(p, &want->tags);
-	uint64_t w[3] = {tags, siphash_1_3(&p->key, text, want->text_len),
+	uint64_t w[4] = {tags, siphash_1_3(&p->key, text, want->text_len),
 			 (uint64_t)(uint32_t)want->code << 32 | (uint64_t)want->qtype << 16 |
-				 (uint64_t)want->method << 8 | want->version | want->truncated << 4};
-	uint32_t hash = (uint32_t)siphash_words(&p->key, w, 3), at, n;
+				 (uint64_t)want->method << 8 | want->version,
+			 (uint64_t)want->truncated << 1 | want->has_question};
+	uint32_t hash = (uint32_t)siphash_words(&p->key, w, 4), at, n;
 	struct transaction_sum *s;
 
 	INDEX_FIND(&p->trans_index, hash, at, n) {
@@ -275,7 +276,7 @@ static struct transaction_sum *transaction_get(struct points *p, const struct tr
 		if (flow_key_equal(&s->tags, &want->tags) && s->code == want->code &&
 		    s->qtype == want->qtype && s->method == want->method &&
 		    s->version == want->version && s->truncated == want->truncated &&
-		    s->text_len == want->text_len &&
+		    s->has_question == want->has_question && s->text_len == want->text_len &&
 		    !memcmp(p->text + s->text_at, text, want->text_len))
 			return s;
 	}
@@ -306,6 +307,7 @@ void points_add_dns(struct points *p, const struct ends *ends, const struct dns_
 	struct transaction_sum want = {.code = r->rcode, .qtype = r->qtype}, *s;
 
 	want.text_len = p->config.dns_domain ? r->name_len : 0;
+	want.has_question = r->name_len > 0;
 	make_tags(p, ends, POINT_DNSFLOW, &want.tags);
 	s = transaction_get(p, &want, r->name);
 	s->retries += r->retries;
@@ -393,10 +395,15 @@ static void transaction_point(const struct points *p, const struct transaction_s
 		d->latency_max_ns = s->latency_max;
 		d->rcode = s->code;
 		d->query_type = s->qtype;
-		if (s->text_len) {
+		if (s->has_question)
+			out->has |= POINT_HAS_QUERY_TYPE;
+		if (p->config.dns_domain) {
 			out->has |= POINT_HAS_DOMAIN;
 			d->domain.s = buf;
-			d->domain.len = (uint32_t)dns_name_format((const uint8_t *)text, s->text_len, buf);
+			d->domain.len = 0;
+			if (s->text_len)
+				d->domain.len = (uint32_t)dns_name_format((const uint8_t *)text,
+									  s->text_len, buf);
 		}
 	} else {
 		struct point_httpflow *h = &out->u.httpflow;

@@ -256,7 +256,9 @@ static void give_up_hole(struct piece *pc)
 		uint32_t missing = h->seq - e->next;
 
 		e->next = h->seq;
+		pc->hole = true;
 		reader_gap(pc, missing);
+		pc->hole = false;
 	}
 	drain(pc);
 }

@@ -100,6 +100,9 @@ void stream_http_gap(struct piece *pc, uint64_t n)
 	struct http_events ev = {on_head, on_end, pc};
 	struct stream_end *e = &pc->st->end[pc->end];
 
+	/* Without the rest of its head a request is not known to be one. A response's status is. */
+	if (pc->hole && pc->end == pc->st->client && http_reader_in_head(&e->u.http))
+		e->u.http.state = HTTP_LOST;
 	http_reader_gap(&e->u.http, &ev, n);
 	if (e->u.http.state == HTTP_LOST && pc->end != pc->st->client)
 		pc->st->queue.lost = true;
@@ -126,12 +129,14 @@ bool stream_http_is_lost(const struct stream *st, int end)
 	return st->end[end].u.http.state == HTTP_LOST;
 }
 
+/* A head whose end never came is no message: the server has not read one either. */
 void stream_http_close(struct piece *pc)
 {
-	struct http_events ev = {on_head, on_end, pc};
 	struct http_reader *r = &pc->st->end[pc->end].u.http;
 
-	if (http_reader_in_head(r))
-		http_reader_close(r, &ev);
+	if (http_reader_in_head(r)) {
+		pc->s->stats.lost++;
+		http_reader_tunnel(r);
+	}
 	return_partial(pc->s, r);
 }

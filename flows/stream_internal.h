@@ -57,6 +57,7 @@ struct piece {
 	uint32_t ack;
 	uint64_t time_ns;   /* when these bytes were captured */
 	uint64_t now_ns;    /* when they could be read: a hole before them was filled */
+	bool hole;          /* gap: whole segments are missing, not the end of a captured one */
 };
 
 struct streams {

@@ -23,7 +23,8 @@ static bool is_late_syn(const struct flow *f, const struct flow_cold *c, const s
 	int e = pkt->end;
 	uint32_t ahead;
 
-	if (f->state & FLOW_CLOSED || pkt->time_ns - c->first_ns > LATE_SYN_NS)
+	if (f->state & FLOW_CLOSED ||
+	    (int64_t)(pkt->time_ns - c->first_ns) > (int64_t)LATE_SYN_NS)
 		return false;
 	if (f->state & (FLOW_SYNACK << (1 - e)) && !(f->state & (FLOW_SEQ << e)))
 		return true;

@@ -446,8 +446,11 @@ static char *put_query_type(char *p, uint16_t type)
 	return p + dns_type_name(type, p);
 }
 
+/* Nothing where the request was cut before its version: an empty string, no tag. */
 static char *put_http_version(char *p, uint8_t minor)
 {
+	if (minor > 1)
+		return p;
 	return format_u64(PUT(p, "1."), minor);
 }
 
@@ -467,6 +470,8 @@ static char *put_rare_slot(char *p, enum tag_slot slot, const struct point *pt)
 			return p;
 		return put_text(p, ESCAPE_TAG, pt->u.dnsflow.domain.s, pt->u.dnsflow.domain.len);
 	case TAG_DNS_TYPE:
+		if (!(pt->has & POINT_HAS_QUERY_TYPE))
+			return p;
 		return put_query_type(p, pt->u.dnsflow.query_type);
 	case TAG_HTTP_METHOD:
 		return put_text(p, ESCAPE_TAG, pt->u.httpflow.method.s, pt->u.httpflow.method.len);
@@ -575,8 +580,10 @@ static char *put_dnsflow(char *p, const struct point *pt, bool key_fields)
 		*p++ = 'i';
 		if (pt->has & POINT_HAS_DOMAIN)
 			p = put_string(PUT(p, ",domain="), &d->domain);
-		p = put_query_type(PUT(p, ",query_type=\""), d->query_type);
-		*p++ = '"';
+		if (pt->has & POINT_HAS_QUERY_TYPE) {
+			p = put_query_type(PUT(p, ",query_type=\""), d->query_type);
+			*p++ = '"';
+		}
 	}
 	return PUT_COUNT(p, ",retries", d->retries);
 }

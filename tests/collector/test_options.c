@@ -94,17 +94,17 @@ static void test_help(void)
 		const char *line;
 		unsigned int command, topic;
 	} cases[] = {
-		{"--help", COMMAND_HELP, 0},
-		{"-h", COMMAND_HELP, 0},
-		{"help", COMMAND_HELP, 0},
-		{"help read", COMMAND_HELP, COMMAND_READ},
-		{"--help run", COMMAND_HELP, COMMAND_RUN},
-		{"run --help", COMMAND_HELP, COMMAND_RUN},
-		{"read --interval 3 -h --nonsense", COMMAND_HELP, COMMAND_READ},
-		{"filters -h", COMMAND_HELP, COMMAND_FILTERS},
-		{"--version", COMMAND_VERSION, 0},
-		{"-V", COMMAND_VERSION, 0},
-		{"version", COMMAND_VERSION, 0},
+	    {"--help", COMMAND_HELP, 0},
+	    {"-h", COMMAND_HELP, 0},
+	    {"help", COMMAND_HELP, 0},
+	    {"help read", COMMAND_HELP, COMMAND_READ},
+	    {"--help run", COMMAND_HELP, COMMAND_RUN},
+	    {"run --help", COMMAND_HELP, COMMAND_RUN},
+	    {"read --interval 3 -h --nonsense", COMMAND_HELP, COMMAND_READ},
+	    {"filters -h", COMMAND_HELP, COMMAND_FILTERS},
+	    {"--version", COMMAND_VERSION, 0},
+	    {"-V", COMMAND_VERSION, 0},
+	    {"version", COMMAND_VERSION, 0},
 	};
 	size_t i;
 
@@ -120,55 +120,55 @@ static void test_mistakes(void)
 	static const struct {
 		const char *line, *want; /* a part of the message */
 	} cases[] = {
-		{"", "which command?"},
-		{"raed x", "unknown command 'raed' (did you mean 'read'?)"},
-		{"filter", "did you mean 'filters'?"},
-		{"frobnicate", "want read, run or filters"},
-		{"-v read x", "'-v' comes before the command"},
-		{"help foo", "unknown command 'foo'"},
-		{"read", "read: which capture file?"},
-		{"read - -", "can be read once only"},
-		{"read x --intervall 5s", "(did you mean '--interval'?)"},
-		{"read x --dns-prots 5", "(did you mean '--dns-ports'?)"},
-		{"read x --xyzzy", "'flowline read --help' lists them"},
-		{"read x -Z", "unknown option '-Z'"},
-		{"read x --http 3", "ambiguous"},
-		{"read x --interval", "option --interval needs a value: --interval TIME"},
-		{"read x -o", "option --output needs a value"},
-		{"read x --stats=1", "option --stats takes no value: leave out '=1'"},
-		{"read x --duration 5s", "not for 'flowline read' but for 'flowline run'"},
-		{"read x -i lo", "not for 'flowline read' but for 'flowline run'"},
-		{"filters --stats", "not for 'flowline filters' but for 'flowline read'"},
-		{"read x --interval 10", "'10' is not a duration: want 10ms to 1d, such as 10s"},
-		{"read x --interval 0s", "is not a duration"},
-		{"read x --interval 2d", "is not a duration"},
-		{"read x --interval -1s", "is not a duration"},
-		{"read x --interval 1.5s", "is not a duration"},
-		{"read x --interval 99999999999999999999s", "is not a duration"},
-		{"read x --interval 18446744073709551615d", "is not a duration"},
-		{"read x --dns-ports 53,,54", "'' is not a port"},
-		{"read x --dns-ports 0", "'0' is not a port: want 1 to 65535"},
-		{"read x --dns-ports 65536", "'65536' is not a port"},
-		{"read x --dns-ports 53x", "'53x' is not a port"},
-		{"read x --local 10.0.0.0/33", "'10.0.0.0/33' is not a network"},
-		{"read x --local foo", "'foo' is not a network"},
-		{"read x --tag foo", "'foo' is not a tag: want KEY=VALUE"},
-		{"read x --tag =v", "is not a tag"},
-		{"read x --tag k=", "is not a tag"},
-		{"read x --tag time=1", "reserved"},
-		{"read x --tag a=1 --tag a=2", "'a' is given twice"},
-		{"read x -o out.line", "(did you mean 'file:out.line'?)"},
-		{"read x -o http://x", "want - (standard output) or file:PATH"},
-		{"read x -o file:", "unknown sink"},
-		{"read x --tunnels both", "want inner or outer"},
-		{"read x --http-max-path 1025", "want a number from 1 to 1024"},
-		{"read x --max-flows 1", "want a number from 64"},
-		{"run eth0", "an interface is named with -i eth0"},
-		{"run -i averyverylongname", "cannot be an interface's name"},
-		{"run -i a/b", "cannot be an interface's name"},
-		{"run --ring-size 1k", "is not a size: want 512k to 1G, such as 8M"},
-		{"filters x", "filters: unexpected 'x'"},
-		{"version x", "version: unexpected 'x'"},
+	    {"", "which command?"},
+	    {"raed x", "unknown command 'raed' (did you mean 'read'?)"},
+	    {"filter", "did you mean 'filters'?"},
+	    {"frobnicate", "want read, run or filters"},
+	    {"-v read x", "'-v' comes before the command"},
+	    {"help foo", "unknown command 'foo'"},
+	    {"read", "read: which capture file?"},
+	    {"read - -", "can be read once only"},
+	    {"read x --intervall 5s", "(did you mean '--interval'?)"},
+	    {"read x --dns-prots 5", "(did you mean '--dns-ports'?)"},
+	    {"read x --xyzzy", "'flowline read --help' lists them"},
+	    {"read x -Z", "unknown option '-Z'"},
+	    {"read x --http 3", "ambiguous"},
+	    {"read x --interval", "option --interval needs a value: --interval TIME"},
+	    {"read x -o", "option --output needs a value"},
+	    {"read x --stats=1", "option --stats takes no value: leave out '=1'"},
+	    {"read x --duration 5s", "not for 'flowline read' but for 'flowline run'"},
+	    {"read x -i lo", "not for 'flowline read' but for 'flowline run'"},
+	    {"filters --stats", "not for 'flowline filters' but for 'flowline read'"},
+	    {"read x --interval 10", "'10' is not a duration: want 10ms to 1d, such as 10s"},
+	    {"read x --interval 0s", "is not a duration"},
+	    {"read x --interval 2d", "is not a duration"},
+	    {"read x --interval -1s", "is not a duration"},
+	    {"read x --interval 1.5s", "is not a duration"},
+	    {"read x --interval 99999999999999999999s", "is not a duration"},
+	    {"read x --interval 18446744073709551615d", "is not a duration"},
+	    {"read x --dns-ports 53,,54", "'' is not a port"},
+	    {"read x --dns-ports 0", "'0' is not a port: want 1 to 65535"},
+	    {"read x --dns-ports 65536", "'65536' is not a port"},
+	    {"read x --dns-ports 53x", "'53x' is not a port"},
+	    {"read x --local 10.0.0.0/33", "'10.0.0.0/33' is not a network"},
+	    {"read x --local foo", "'foo' is not a network"},
+	    {"read x --tag foo", "'foo' is not a tag: want KEY=VALUE"},
+	    {"read x --tag =v", "is not a tag"},
+	    {"read x --tag k=", "is not a tag"},
+	    {"read x --tag time=1", "reserved"},
+	    {"read x --tag a=1 --tag a=2", "'a' is given twice"},
+	    {"read x -o out.line", "(did you mean 'file:out.line'?)"},
+	    {"read x -o http://x", "want - (standard output) or file:PATH"},
+	    {"read x -o file:", "unknown sink"},
+	    {"read x --tunnels both", "want inner or outer"},
+	    {"read x --http-max-path 1025", "want a number from 1 to 1024"},
+	    {"read x --max-flows 1", "want a number from 64"},
+	    {"run eth0", "an interface is named with -i eth0"},
+	    {"run -i averyverylongname", "cannot be an interface's name"},
+	    {"run -i a/b", "cannot be an interface's name"},
+	    {"run --ring-size 1k", "is not a size: want 512k to 1G, such as 8M"},
+	    {"filters x", "filters: unexpected 'x'"},
+	    {"version x", "version: unexpected 'x'"},
 	};
 	size_t i;
 
@@ -185,7 +185,8 @@ static void test_all_at_once(void)
 	const char *p;
 	int lines = 0;
 
-	CHECK_INT(parse("read --interval x --dns-ports y --tag z --bogus --max-flows 0"), FL_EUSAGE);
+	CHECK_INT(parse("read --interval x --dns-ports y --tag z --bogus --max-flows 0"),
+		  FL_EUSAGE);
 	for (p = o.errors; (p = strchr(p, '\n')) != NULL; p++)
 		lines++;
 	CHECK_INT(lines, 6); /* the missing file is the sixth */
@@ -195,8 +196,8 @@ static void test_all_at_once(void)
 static void test_errors_full(void)
 {
 	static char list[6001];
-	char *argv[] = {(char *)"flowline", (char *)"read", (char *)"x", (char *)"--dns-ports", list,
-			NULL};
+	char *argv[] = {(char *)"flowline",    (char *)"read", (char *)"x",
+			(char *)"--dns-ports", list,           NULL};
 	size_t i;
 
 	options_free(&o);
@@ -217,9 +218,15 @@ static void test_did_you_mean(void)
 	static const struct {
 		const char *word, *want;
 	} cases[] = {
-		{"raed", "read"}, {"rea", "read"}, {"reda", "read"},     {"rum", "run"},
-		{"filtres", "filters"}, {"fltrs", "filters"}, {"xyz", NULL}, {"", NULL},
-		{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", NULL},
+	    {"raed", "read"},
+	    {"rea", "read"},
+	    {"reda", "read"},
+	    {"rum", "run"},
+	    {"filtres", "filters"},
+	    {"fltrs", "filters"},
+	    {"xyz", NULL},
+	    {"", NULL},
+	    {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", NULL},
 	};
 	size_t i;
 
@@ -227,7 +234,7 @@ static void test_did_you_mean(void)
 		const char *got = did_you_mean(cases[i].word, words, 3);
 
 		CHECK_MSG(got == cases[i].want ||
-				  (got && cases[i].want && !strcmp(got, cases[i].want)),
+			      (got && cases[i].want && !strcmp(got, cases[i].want)),
 			  "%s: got %s", cases[i].word, got ? got : "(none)");
 	}
 }
@@ -243,7 +250,7 @@ static void test_table(void)
 		CHECK(s[i].help && *s[i].help && s[i].parse && s[i].commands);
 		for (j = 0; j < i; j++)
 			CHECK_MSG(strcmp(s[i].name, s[j].name) &&
-					  (!s[i].letter || s[i].letter != s[j].letter),
+				      (!s[i].letter || s[i].letter != s[j].letter),
 				  "%s, %s", s[i].name, s[j].name);
 	}
 	options_free(&o);

@@ -1,4 +1,5 @@
-/* test_source_file.c - capture files that this test writes itself: formats, orders, links, limits, damage. */
+/* test_source_file.c - capture files that this test writes itself: formats, orders, links, limits,
+ * damage. */
 #include "collector/source_file.h"
 
 #include "tests/test.h"
@@ -155,8 +156,10 @@ static void test_pcap_formats(void)
 		bool big;
 		uint64_t unit_ns;
 	} cases[] = {
-		{0xa1b2c3d4, false, 1000}, {0xa1b2c3d4, true, 1000},
-		{0xa1b23c4d, false, 1},    {0xa1b23c4d, true, 1},
+	    {0xa1b2c3d4, false, 1000},
+	    {0xa1b2c3d4, true, 1000},
+	    {0xa1b23c4d, false, 1},
+	    {0xa1b23c4d, true, 1},
 	};
 	size_t i;
 
@@ -218,10 +221,10 @@ static void test_links(void)
 		uint32_t dlt;
 		int link; /* -1: refused */
 	} cases[] = {
-		{1, LINK_ETHERNET}, {101, LINK_RAW},  {12, LINK_RAW},   {14, LINK_RAW},
-		{228, LINK_RAW},    {229, LINK_RAW},  {113, LINK_SLL},  {276, LINK_SLL2},
-		{0, LINK_NULL},     {108, LINK_LOOP}, {127, -1},        {105, -1},
-		{189, -1},          {239, -1},        {10, -1},         {9999, -1},
+	    {1, LINK_ETHERNET}, {101, LINK_RAW},  {12, LINK_RAW},  {14, LINK_RAW},
+	    {228, LINK_RAW},    {229, LINK_RAW},  {113, LINK_SLL}, {276, LINK_SLL2},
+	    {0, LINK_NULL},     {108, LINK_LOOP}, {127, -1},       {105, -1},
+	    {189, -1},          {239, -1},        {10, -1},        {9999, -1},
 	};
 	size_t i;
 	int err;
@@ -232,13 +235,13 @@ static void test_links(void)
 		err = read_it();
 		if (cases[i].link >= 0) {
 			CHECK_MSG(err == -ENODATA && seen.n == 1 &&
-					  seen.frames[0].link == cases[i].link,
+				      seen.frames[0].link == cases[i].link,
 				  "link type %u: %d %s", cases[i].dlt, err, why);
 			continue;
 		}
 		CHECK_MSG(err == FL_EFORMAT && seen.n == 0, "link type %u", cases[i].dlt);
 		CHECK_MSG(strstr(why, "is not read") &&
-				  (strstr(why, "capture on") || strstr(why, "capture without")),
+			      (strstr(why, "capture on") || strstr(why, "capture without")),
 			  "%s", why);
 	}
 }
@@ -298,9 +301,9 @@ static void test_big_frames(void)
 static void test_odd_values(void)
 {
 	pcap_head(0xa1b2c3d4, 1, false);
-	pcap_frame(4000000000U, 0, 4, 2, false);    /* after 2038; shorter on the wire than captured */
-	pcap_frame(5, 4000000000U, 4, 4, false);    /* sub-seconds negative to libpcap */
-	pcap_frame(5, 2000000000U, 0, 0, false);    /* ... and beyond a second */
+	pcap_frame(4000000000U, 0, 4, 2, false); /* after 2038; shorter on the wire than captured */
+	pcap_frame(5, 4000000000U, 4, 4, false); /* sub-seconds negative to libpcap */
+	pcap_frame(5, 2000000000U, 0, 0, false); /* ... and beyond a second */
 	CHECK_INT(read_it(), -ENODATA);
 	CHECK_INT(seen.n, 3);
 	CHECK_INT(seen.frames[0].time_ns, 4000000000000000000ULL);
@@ -335,7 +338,7 @@ static void test_cut(void)
 			CHECK_MSG(err == -ENODATA && seen.n == (n > 24), "cut at %zu", n);
 		else
 			CHECK_MSG(err == FL_EFORMAT && seen.n == (n - 24) / 36 &&
-					  strstr(why, n > 60 ? "frame 2: " : "frame 1: "),
+				      strstr(why, n > 60 ? "frame 2: " : "frame 1: "),
 				  "cut at %zu: %s", n, why);
 	}
 }
@@ -347,11 +350,11 @@ static void test_not_captures(void)
 		size_t len;
 		const char *want;
 	} cases[] = {
-		{"", 0, "is empty"},
-		{"hello, world, this is no capture", 32, "is not a capture: want a pcap or pcapng"},
-		{"\x1f\x8b\x08\0\0\0\0\0\0\0\0\0", 12, "zcat"},
-		{"\x28\xb5\x2f\xfd\0\0\0\0\0\0\0\0", 12, "zstdcat"},
-		{"snoop\0\0\0\0\0\0\2\0\0\0\4", 16, "editcap"},
+	    {"", 0, "is empty"},
+	    {"hello, world, this is no capture", 32, "is not a capture: want a pcap or pcapng"},
+	    {"\x1f\x8b\x08\0\0\0\0\0\0\0\0\0", 12, "zcat"},
+	    {"\x28\xb5\x2f\xfd\0\0\0\0\0\0\0\0", 12, "zstdcat"},
+	    {"snoop\0\0\0\0\0\0\2\0\0\0\4", 16, "editcap"},
 	};
 	size_t i;
 
@@ -392,5 +395,6 @@ static void test_progress(void)
 
 TEST_MAIN({"pcap: byte orders and units", test_pcap_formats}, {"pcapng: interfaces", test_pcapng},
 	  {"pcapng: what libpcap will not read", test_pcapng_mixed}, {"link types", test_links},
-	  {"batches", test_batches}, {"frames that fill the arena", test_big_frames}, {"odd times and lengths", test_odd_values}, {"cut files", test_cut},
+	  {"batches", test_batches}, {"frames that fill the arena", test_big_frames},
+	  {"odd times and lengths", test_odd_values}, {"cut files", test_cut},
 	  {"not captures", test_not_captures}, {"progress", test_progress})

@@ -231,6 +231,7 @@ static void test_down_up_gone(void)
 	netns_ip("link set gb down");
 	CHECK_INT(drain(s, &g), 0);
 	netns_ip("link set gb up");
+	CHECK(netns_wait_running("ga") && netns_wait_running("gb"));
 	out = sender("ga");
 	send_many(out, &bulk, 3);
 	CHECK_INT(drain(s, &g), 0);

@@ -1,4 +1,5 @@
-/* test_stats.c - self-measurement: the sum, changes and gauges, every counter of the engine shown. */
+/* test_stats.c - self-measurement: the sum, changes and gauges, every counter of the engine shown.
+ */
 #include "collector/stats.h"
 
 #include "tests/test.h"
@@ -73,8 +74,8 @@ static void test_changes(void)
 			CHECK_MSG(strcmp(f[i].name, f[j].name), "%s twice", f[i].name);
 }
 
-/* A counter that is added to struct engine_stats and not to the list would be a loss that nobody sees:
- * set one word after another, and look whether a field or the table follows. */
+/* A counter that is added to struct engine_stats and not to the list would be a loss that nobody
+ * sees: set one word after another, and look whether a field or the table follows. */
 static void test_complete(void)
 {
 	struct self_field zero[STATS_FIELDS_MOST], f[STATS_FIELDS_MOST];

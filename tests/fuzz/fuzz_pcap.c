@@ -1,7 +1,7 @@
 /* fuzz_pcap.c - any bytes as a capture file, through the source, the engine and the encoder.
  *
- * Checked besides the sanitizers: frames are sound (caplen <= wirelen, a known link), and every frame is
- * accounted for (seen = parsed + skipped + what was lost).
+ * Checked besides the sanitizers: frames are sound (caplen <= wirelen, a known link), and every
+ * frame is accounted for (seen = parsed + skipped + what was lost).
  */
 #include <stdint.h>
 #include <stdio.h>

@@ -13,6 +13,7 @@
 #include <net/if.h>
 #include <linux/if_tun.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <fcntl.h>
 
 /* Run one `ip` command; true where it worked. */
@@ -40,6 +41,25 @@ static inline const char *netns_enter(void)
 	return reason;
 }
 
+/* Wait until a device sends: the kernel gives it its queue some time after its carrier came, and
+ * drops frames before that. False where it takes longer than 5 s. */
+static inline bool netns_wait_running(const char *name)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), i;
+	struct ifreq ifr;
+	bool running = false;
+
+	for (i = 0; i < 500 && !running; i++) {
+		memset(&ifr, 0, sizeof(ifr));
+		snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+		running = ioctl(fd, SIOCGIFFLAGS, &ifr) == 0 && ifr.ifr_flags & IFF_RUNNING;
+		usleep(10000);
+	}
+	usleep(20000); /* the flag is set just before the queue */
+	close(fd);
+	return running;
+}
+
 /* A veth pair va, vb that is up and silent. NULL, or why not. */
 static inline const char *netns_veth(void)
 {
@@ -50,7 +70,8 @@ static inline const char *netns_veth(void)
 	if (!netns_ip("link add va type veth peer name vb"))
 		return "this kernel makes no veth pair";
 	if (!netns_ip("link set va mtu 9000 addrgenmode none up") ||
-	    !netns_ip("link set vb mtu 9000 addrgenmode none up"))
+	    !netns_ip("link set vb mtu 9000 addrgenmode none up") || !netns_wait_running("va") ||
+	    !netns_wait_running("vb"))
 		return "the veth pair does not come up";
 	return NULL;
 }
@@ -69,7 +90,8 @@ static inline const char *netns_tun(int *fd)
 	memset(&ifr, 0, sizeof(ifr));
 	ifr.ifr_flags = IFF_TUN | IFF_NO_PI;
 	memcpy(ifr.ifr_name, "t0", 3);
-	if (ioctl(*fd, TUNSETIFF, &ifr) < 0 || !netns_ip("link set t0 addrgenmode none up")) {
+	if (ioctl(*fd, TUNSETIFF, &ifr) < 0 || !netns_ip("link set t0 addrgenmode none up") ||
+	    !netns_wait_running("t0")) {
 		close(*fd);
 		return "no tun device";
 	}
