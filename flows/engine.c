@@ -37,10 +37,15 @@ struct engine {
 	struct streams *streams;
 	uint64_t now_ns;       /* packet time, only forward but for steps */
 	uint64_t cycle_end_ns; /* 0: no cycle yet */
-	uint64_t second;       /* last one for which time-outs were looked at */
+	uint64_t second_ns;    /* beginning of the last second for which time-outs were looked at */
 	uint32_t *dirty;       /* flows that have something for this cycle */
 	uint32_t ndirty;
 	uint32_t npackets;
+	struct places {
+		uint32_t flow[FLOW_SWEEP];
+		struct points_place place[FLOW_SWEEP];
+		unsigned int n, next;
+	} places;              /* of flows that are about to be reported, in this order */
 	uint64_t dns_ports[65536 / 64];
 	struct packet packets[BATCH];
 };
@@ -81,11 +86,13 @@ static bool key_has_dns_port(const struct engine *e, const struct flow_key *k)
 /* --- making and ending ------------------------------------------------------------------------------ */
 
 static void on_flow_end(void *ctx, uint32_t n, enum flow_end_reason reason);
+static void prepare_report(void *ctx, const uint32_t *flows, unsigned int n);
 
 static int make_tables(struct engine *e)
 {
 	const struct engine_config *c = &e->config;
-	struct flow_table_config ft = {.max_flows = c->max_flows, .end = on_flow_end, .ctx = e};
+	struct flow_table_config ft = {.max_flows = c->max_flows, .end = on_flow_end,
+				       .prepare = prepare_report, .ctx = e};
 	struct points_config pc = {.max_netflow = 2 * c->max_flows + 1024,
 				   .max_transactions = 4 * (c->max_dns_pending + c->max_http_pending),
 				   .fold_client_port = c->fold_client_port,
@@ -165,6 +172,40 @@ int engine_set_local(struct engine *e, const struct ip_net *nets, size_t n)
 
 /* --- counting into points ---------------------------------------------------------------------------- */
 
+/* Work out where these flows' counts will go, and fetch the memory: flow_report() follows for most. */
+static void prepare_report(void *ctx, const uint32_t *flows, unsigned int n)
+{
+	struct engine *e = ctx;
+	struct places *p = &e->places;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		const struct flow *f = &e->table.flows[flows[i]];
+
+		p->flow[i] = flows[i];
+		points_find(e->points, f, roles_client(&e->roles, f), &p->place[i]);
+		__builtin_prefetch(&e->table.cold[flows[i]]);
+		__builtin_prefetch((const char *)&e->table.cold[flows[i]] + 128);
+	}
+	for (i = 0; i < n; i++)
+		points_prefetch(e->points, &p->place[i]);
+	p->n = n;
+	p->next = 0;
+}
+
+/* Where the flow's counts go: prepared, or worked out now. */
+static const struct points_place *flow_place(struct engine *e, uint32_t n)
+{
+	struct places *p = &e->places;
+
+	while (p->next < p->n)
+		if (p->flow[p->next++] == n)
+			return &p->place[p->next - 1];
+	prepare_report(e, &n, 1);
+	p->n = 0;
+	return &p->place[0];
+}
+
 /* Give what a flow counted since the last time to the cycle's points. */
 static void flow_report(struct engine *e, uint32_t n)
 {
@@ -172,7 +213,7 @@ static void flow_report(struct engine *e, uint32_t n)
 	struct flow_cold *c = &e->table.cold[n];
 
 	f->state &= ~(uint32_t)FLOW_DIRTY;
-	points_add_flow(e->points, f, c, roles_client(&e->roles, f));
+	points_add_flow(e->points, f, c, flow_place(e, n));
 	f->packets[0] = f->packets[1] = 0;
 	f->bytes[0] = f->bytes[1] = 0;
 	if (!(f->state & FLOW_TCP))
@@ -184,14 +225,25 @@ static void flow_report(struct engine *e, uint32_t n)
 
 static void report_dirty(struct engine *e)
 {
-	uint32_t i;
+	uint32_t i, k, due[FLOW_SWEEP];
+	unsigned int n = 0;
 
 	for (i = 0; i < e->ndirty; i++) {
-		if (i + 8 < e->ndirty)
-			__builtin_prefetch(&e->table.flows[e->dirty[i + 8]]);
+		if (i + 24 < e->ndirty) {
+			__builtin_prefetch(&e->table.flows[e->dirty[i + 24]], 1);
+			__builtin_prefetch((char *)&e->table.flows[e->dirty[i + 24]] + 64, 1);
+		}
 		/* a flow may have ended since, and its record may be another's, listed again */
-		if (e->table.flows[e->dirty[i]].state & FLOW_DIRTY)
-			flow_report(e, e->dirty[i]);
+		if (e->table.flows[e->dirty[i]].state & FLOW_DIRTY) {
+			e->table.flows[e->dirty[i]].state &= ~(uint32_t)FLOW_DIRTY;
+			due[n++] = e->dirty[i];
+		}
+		if (n == FLOW_SWEEP || (n && i + 1 == e->ndirty)) {
+			prepare_report(e, due, n);
+			for (k = 0; k < n; k++)
+				flow_report(e, due[k]);
+			n = 0;
+		}
 	}
 	e->ndirty = 0;
 }
@@ -235,7 +287,7 @@ static uint64_t next_boundary(const struct engine *e, uint64_t now_ns)
 	return (now_ns / e->config.interval_ns + 1) * e->config.interval_ns;
 }
 
-static void count_packet(struct engine *e, const struct packet *pkt);
+static void count_packet(struct engine *e, const struct packet *pkt, uint32_t guess);
 
 /* Fragments whose other parts do not come: counted to the flow of their first one. */
 static void expire_fragments(struct engine *e, uint64_t now_ns, bool all)
@@ -256,7 +308,7 @@ static void expire_fragments(struct engine *e, uint64_t now_ns, bool all)
 			pkt.payload_cap = 0;
 			if (d.proto == PROTO_TCP)
 				pkt.payload_len = 0;
-			count_packet(e, &pkt);
+			count_packet(e, &pkt, FLOW_NONE);
 		} else {
 			e->stats.fragments_orphaned += d.packets;
 		}
@@ -267,7 +319,7 @@ static void expire_fragments(struct engine *e, uint64_t now_ns, bool all)
 /* Time-outs of flows and transactions, at most once a second of packet time. */
 static void expire(struct engine *e, uint64_t now_ns)
 {
-	e->second = now_ns / NS_PER_S;
+	e->second_ns = now_ns / NS_PER_S * NS_PER_S;
 	flow_table_advance(&e->table, now_ns);
 	dns_pending_expire(e->dns, now_ns, false);
 	http_pairs_expire(e->http, now_ns, false);
@@ -289,7 +341,7 @@ static void advance(struct engine *e, uint64_t t)
 			e->cycle_end_ns = next_boundary(e, t);
 		}
 	}
-	if (t / NS_PER_S != e->second)
+	if (t - e->second_ns >= NS_PER_S)
 		expire(e, t);
 	if (t <= e->now_ns)
 		return;
@@ -397,13 +449,13 @@ static void count_tcp(struct engine *e, uint32_t n, const struct packet *pkt)
 		flow_table_set_class(&e->table, n, class);
 }
 
-static void count_packet(struct engine *e, const struct packet *pkt)
+static void count_packet(struct engine *e, const struct packet *pkt, uint32_t guess)
 {
 	struct flow *f;
 	bool created;
 	uint32_t n;
 
-	n = flow_table_get(&e->table, pkt, &created);
+	n = flow_table_get(&e->table, pkt, guess, &created);
 	f = &e->table.flows[n];
 	if (created && flow_key_proto(&pkt->key) == PROTO_TCP)
 		f->state |= FLOW_TCP;
@@ -424,14 +476,17 @@ static void count_packet(struct engine *e, const struct packet *pkt)
 
 static void count_batch(struct engine *e)
 {
-	uint32_t i;
+	uint32_t i, guess[BATCH];
 
-	for (i = 0; i < e->npackets; i++)
-		flow_table_prefetch_record(&e->table, e->packets[i].hash);
+	for (i = 0; i < e->npackets; i++) {
+		guess[i] = flow_table_prefetch_record(&e->table, e->packets[i].hash);
+		if (guess[i] != FLOW_NONE)
+			__builtin_prefetch(&e->table.cold[guess[i]], 1);
+	}
 	make_room(e);
 	for (i = 0; i < e->npackets; i++) {
 		advance(e, e->packets[i].time_ns);
-		count_packet(e, &e->packets[i]);
+		count_packet(e, &e->packets[i], guess[i]);
 	}
 	e->npackets = 0;
 	fragments_release(e->decoder.fragments);

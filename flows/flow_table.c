@@ -176,11 +176,17 @@ static uint32_t take_record(struct flow_table *t)
 	return n;
 }
 
-uint32_t flow_table_get(struct flow_table *t, const struct packet *pkt, bool *created)
+uint32_t flow_table_get(struct flow_table *t, const struct packet *pkt, uint32_t guess, bool *created)
 {
 	uint32_t hash = (uint32_t)pkt->hash, at, n;
 	struct flow *f;
 
+	/* state is 0 in a record that is free */
+	if (guess != FLOW_NONE && t->flows[guess].state &&
+	    flow_key_equal(&t->flows[guess].key, &pkt->key)) {
+		*created = false;
+		return guess;
+	}
 	INDEX_FIND(&t->index, hash, at, n)
 	{
 		if (__builtin_expect(flow_key_equal(&t->flows[n].key, &pkt->key), 1)) {
@@ -209,31 +215,43 @@ uint32_t flow_table_get(struct flow_table *t, const struct packet *pkt, bool *cr
 
 /* --- time ------------------------------------------------------------------------------------------ */
 
+/* Flows that are in no list any more, about to end. */
+static void end_batch(struct flow_table *t, const uint32_t *flows, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		index_prefetch(&t->index, t->flows[flows[i]].hash);
+	if (t->config.prepare)
+		t->config.prepare(t->config.ctx, flows, n);
+	for (i = 0; i < n; i++)
+		flow_end(t, flows[i], FLOW_END_IDLE);
+}
+
 /* All flows of one list: ended where they are old enough, else moved to the list of their age. */
 static void sweep(struct flow_table *t, int class, uint32_t slot, uint32_t timeout_s)
 {
-	uint32_t n = t->heads[class][slot];
+	uint32_t n = t->heads[class][slot], next, age, ending[FLOW_SWEEP];
+	unsigned int nending = 0;
 
 	t->heads[class][slot] = FLOW_NONE;
-	while (n != FLOW_NONE) {
+	for (; n != FLOW_NONE; n = next) {
 		struct flow *f = &t->flows[n];
-		uint32_t next = f->age_next, age = flow_age(t, f);
 
+		next = f->age_next;
 		if (next != FLOW_NONE)
 			__builtin_prefetch(&t->flows[next]);
-		/* a list of its own, so that flow_end() and age_link() find it in order */
-		f->age_prev = f->age_next = FLOW_NONE;
-		if (age > timeout_s) {
-			uint32_t rest = t->heads[class][slot];
-
-			t->heads[class][slot] = n;
-			flow_end(t, n, FLOW_END_IDLE);
-			t->heads[class][slot] = rest;
-		} else {
-			age_link(t, n, class, age);
+		age = flow_age(t, f);
+		age_link(t, n, class, age);
+		if (age <= timeout_s)
+			continue;
+		ending[nending++] = n;
+		if (nending == FLOW_SWEEP) {
+			end_batch(t, ending, nending);
+			nending = 0;
 		}
-		n = next;
 	}
+	end_batch(t, ending, nending);
 }
 
 static void advance_class(struct flow_table *t, int class, uint64_t seconds)

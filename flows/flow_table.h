@@ -77,28 +77,32 @@ struct flow_rtt {
 enum { FLOW_SIGNATURES = 4 };
 
 struct flow_cold {
-	uint64_t first_ns;
-	uint64_t syn_ns[2];         /* first SYN or SYN-ACK of each end */
-	uint32_t isn[2];
-	uint32_t low_seq[2];        /* below: never seen, where no SYN told the beginning */
-	uint32_t holes[2];          /* list in the TCP hole pool */
 	struct flow_rtt rtt[2];     /* of segments sent by each end */
 	uint32_t stream;            /* DNS or HTTP reader; FLOW_NONE */
-	uint32_t signatures[2][FLOW_SIGNATURES];
-	uint8_t signature_at[2];
+	uint32_t holes[2];          /* list in the TCP hole pool */
+	uint32_t low_seq[2];        /* below: never seen, where no SYN told the beginning */
 	uint8_t hole_count[2];
+	uint8_t signature_at[2];
+	uint32_t isn[2];
+	uint64_t first_ns;
+	uint64_t syn_ns[2];         /* first SYN or SYN-ACK of each end */
+	uint32_t signatures[2][FLOW_SIGNATURES];
 	/* counters of this cycle */
 	uint32_t retransmits[2], syn_retransmits[2];
 	uint32_t established, closed, connect_failed, resets;
 	uint32_t connects[2];       /* end 0/1 as client: SYN to SYN-ACK; as server: SYN-ACK to ACK */
 	uint64_t connect_ns[2];     /* sums */
-};
+} __attribute__((aligned(64)));
+
+enum { FLOW_SWEEP = 16 };
 
 struct flow_table_config {
 	size_t max_flows;                             /* hard cap; all memory is taken by flow_table_new() */
 	uint64_t timeout_ns[FLOW_AGE_CLASSES];        /* silent this long: ended with FLOW_END_IDLE */
 	/* A flow ends; its record is freed when the call returns. May not call back into the table. */
 	void (*end)(void *ctx, uint32_t n, enum flow_end_reason reason);
+	/* These flows, at most FLOW_SWEEP, are about to end, in this order: a chance to fetch memory. */
+	void (*prepare)(void *ctx, const uint32_t *flows, unsigned int n);
 	void *ctx;
 };
 
@@ -126,8 +130,8 @@ static inline void flow_table_prefetch(const struct flow_table *t, uint64_t hash
 	index_prefetch(&t->index, (uint32_t)hash);
 }
 
-/* Second look: brings the record into the cache. */
-static inline void flow_table_prefetch_record(const struct flow_table *t, uint64_t hash)
+/* Second look: a guess at the flow's number (FLOW_NONE: none), its record on the way into the cache. */
+static inline uint32_t flow_table_prefetch_record(const struct flow_table *t, uint64_t hash)
 {
 	uint32_t at, n;
 
@@ -135,13 +139,15 @@ static inline void flow_table_prefetch_record(const struct flow_table *t, uint64
 	{
 		__builtin_prefetch(&t->flows[n], 1);
 		__builtin_prefetch((const char *)&t->flows[n] + 64, 1);
-		return;
+		return n;
 	}
+	return FLOW_NONE;
 }
 
 /* The packet's flow, made where there is none: a full table first ends its least recently seen flow
- * (FLOW_END_EVICTED). Never fails; the number stays valid until the flow ends. */
-uint32_t flow_table_get(struct flow_table *t, const struct packet *pkt, bool *created);
+ * (FLOW_END_EVICTED). guess: what flow_table_prefetch_record() said, or FLOW_NONE. Never fails; the number
+ * stays valid until the flow ends. */
+uint32_t flow_table_get(struct flow_table *t, const struct packet *pkt, uint32_t guess, bool *created);
 
 /* The time-out class of a flow has changed. */
 void flow_table_set_class(struct flow_table *t, uint32_t n, enum flow_age_class class);

@@ -193,10 +193,10 @@ static uint64_t tags_hash(const struct points *p, const struct flow_key *t)
 
 /* --- netflow ---------------------------------------------------------------------------------------- */
 
-static struct net_sum *net_get(struct points *p, const struct flow_key *tags)
+static struct net_sum *net_get(struct points *p, const struct flow_key *tags, uint32_t hash)
 {
-	uint32_t hash = (uint32_t)tags_hash(p, tags), at, n;
 	struct net_sum *s;
+	uint32_t at, n;
 
 	INDEX_FIND(&p->net_index, hash, at, n)
 		if (flow_key_equal(&p->net[n].tags, tags))
@@ -209,23 +209,42 @@ static struct net_sum *net_get(struct points *p, const struct flow_key *tags)
 	return s;
 }
 
-void points_add_flow(struct points *p, const struct flow *f, const struct flow_cold *c, int client)
+void points_find(const struct points *p, const struct flow *f, int client, struct points_place *place)
 {
-	struct flow_key tags;
-	struct net_sum *s;
 	struct ends ends;
-	int src, dst;
 
 	ends_of_key(&f->key, client, &ends);
-	make_tags(p, &ends, POINT_NETFLOW, &tags);
-	s = net_get(p, &tags);
-	src = tags.w[4] & TAG_INCOMING ? 1 - client : client;
-	dst = 1 - src;
+	make_tags(p, &ends, POINT_NETFLOW, &place->tags);
+	place->hash = (uint32_t)tags_hash(p, &place->tags);
+	place->src = place->tags.w[4] & TAG_INCOMING ? 1 - client : client;
+	index_prefetch(&p->net_index, place->hash);
+}
+
+void points_prefetch(const struct points *p, const struct points_place *place)
+{
+	const char *record = (const char *)&p->net[p->nnet];
+	uint32_t at, n;
+
+	INDEX_FIND(&p->net_index, place->hash, at, n) {
+		record = (const char *)&p->net[n];
+		break;
+	}
+	__builtin_prefetch(record, 1);
+	__builtin_prefetch(record + 64, 1);
+	__builtin_prefetch(record + 128, 1);
+}
+
+void points_add_flow(struct points *p, const struct flow *f, const struct flow_cold *c,
+		     const struct points_place *place)
+{
+	struct net_sum *s = net_get(p, &place->tags, place->hash);
+	int src = place->src, dst = 1 - src;
+
 	s->bytes_written += f->bytes[src];
 	s->bytes_read += f->bytes[dst];
 	s->packets_written += f->packets[src];
 	s->packets_read += f->packets[dst];
-	if (ends.proto != PROTO_TCP)
+	if (!(f->state & FLOW_TCP))
 		return;
 	s->retransmits += c->retransmits[src];
 	s->retransmits_peer += c->retransmits[dst];

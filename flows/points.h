@@ -38,8 +38,22 @@ struct ends {
 /* The ends of a flow whose end `client` is the client. */
 void ends_of_key(const struct flow_key *key, int client, struct ends *out);
 
+/* Where a flow's counts will go: made first for several flows, so that memory comes while the others are
+ * worked out. */
+struct points_place {
+	struct flow_key tags;
+	uint32_t hash;
+	int src; /* end */
+};
+
+void points_find(const struct points *p, const struct flow *f, int client, struct points_place *place);
+
+/* Second look: the record. */
+void points_prefetch(const struct points *p, const struct points_place *place);
+
 /* Add what a flow counted in this cycle. */
-void points_add_flow(struct points *p, const struct flow *f, const struct flow_cold *c, int client);
+void points_add_flow(struct points *p, const struct flow *f, const struct flow_cold *c,
+		     const struct points_place *place);
 
 struct dns_result {
 	const uint8_t *name; /* wire form */

@@ -97,7 +97,7 @@ int roles_client(const struct roles *r, const struct flow *f)
 
 	if (f->state & FLOW_HANDSHAKE)
 		return f->state & (FLOW_CLIENT << 1) ? 1 : 0;
-	if (r->nlisteners) {
+	if (r->nlisteners && f->state & FLOW_TCP) {
 		l0 = is_listener(r, &f->key, 0);
 		l1 = is_listener(r, &f->key, 1);
 		if (l0 != l1)
