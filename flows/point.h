@@ -11,13 +11,9 @@
 #include <stdint.h>
 
 #include "common/addr.h"
+#include "common/text.h"
 
 enum point_kind { POINT_NETFLOW, POINT_DNSFLOW, POINT_HTTPFLOW, POINT_SELF, POINT_KINDS };
-
-struct text {
-	const char *s;
-	uint32_t len;
-};
 
 struct point_side {
 	struct ip_addr addr;
