@@ -42,7 +42,7 @@ struct source_ops {
 	void (*close)(struct source *s);
 };
 
-extern const struct source_ops source_file; /* struct file_config: capture files, libpcap */
+extern const struct source_ops source_file; /* struct file_config: pcap and pcapng files */
 extern const struct source_ops source_ring; /* struct ring_config: TPACKET_V3, Linux 3.2 */
 
 struct file_config {

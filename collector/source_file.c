@@ -1,8 +1,12 @@
-/* source_file.c - capture files as a source of frames: pcap and pcapng, read by libpcap.
+/* source_file.c - capture files as a source of frames: pcap by libpcap (the records of the plain format by
+ * pcap_records.h), pcapng by pcapng.h.
  *
- * pcap: draft-ietf-opsawg-pcap; pcapng: draft-ietf-opsawg-pcapng; link types:
- * tcpdump.org/linktypes.html. libpcap's buffer lives until its next packet only, so frames are
- * copied into an arena and handed over in batches: the engine wants several at a time.
+ * pcap: draft-ietf-opsawg-pcap; link types: tcpdump.org/linktypes.html. Frames are gathered in an
+ * arena and handed over in batches: the engine wants several at a time. libpcap's buffer lives
+ * until its next packet only, so its frames are copied there; the pcapng reader reads into it.
+ *
+ * All interfaces of a pcapng file are one (frame.iface 0): what two of them saw counts twice, as it
+ * does for other readers of such files.
  */
 #include "collector/source_file.h"
 
@@ -15,6 +19,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "collector/pcap_records.h"
+#include "collector/pcapng.h"
+#include "common/log.h"
+
 /* LINKTYPE_/DLT_ values that older libpcap has no name for, and those that differ between systems.
  */
 #define DLT_OF_RAW_LINUX   12
@@ -26,9 +34,11 @@
 
 enum {
 	BATCH_FRAMES = 64,
-	ARENA_BYTES =
-	    256 * 1024, /* also the most of one frame that is used (libpcap's MAXIMUM_SNAPLEN) */
+	FRAME_BYTES = PCAPNG_FRAME_BYTES, /* of one frame; also libpcap's MAXIMUM_SNAPLEN */
+	ARENA_BYTES = PCAP_RECORDS_BUFFER, /* more than PCAPNG_ROOM_BYTES */
 	STDIO_BYTES = 256 * 1024, /* fewer reads: a fifth less CPU time with small packets */
+	UNREAD_MOST = 8,          /* link types of a file that are warned of, one by one */
+	NAME_SIZE = 256,
 };
 
 /* Latest time that is believed, ns: below INT64_MAX by more than any cycle, so that ends of cycles
@@ -37,13 +47,31 @@ enum {
 
 #define NS_PER_S 1000000000ULL
 
+/* A link type that is not read, in a pcapng file that has others as well. */
+struct unread {
+	uint64_t frame; /* the first one with it */
+	uint32_t iface;
+	uint16_t linktype;
+};
+
 struct source {
-	pcap_t *pcap;
+	pcap_t *pcap; /* one of the two */
+	struct pcapng *ng;
+	bool plain;        /* pcap: records are for pcap_records_next() */
+	struct pcap_records records;
 	FILE *file;
 	bool pipe;
 	uint8_t link;
 	uint32_t subsecond_ns; /* ns in one unit of tv_usec */
 	uint64_t total_bytes;  /* 0: not known */
+	char name[NAME_SIZE];
+	struct unread unread[UNREAD_MOST];
+	size_t nunread, nwarned;
+	/* Frames that are not read in front of the first one that is: file_open() only counts them.
+	 */
+	uint64_t held, held_bytes, held_ns;
+	struct pcapng_packet first; /* the one that is; in the arena */
+	bool has_first;
 	struct source_stats stats;
 	const struct frame_sink *sink; /* during poll */
 	size_t nframes, used;
@@ -137,16 +165,11 @@ static const char *other_format(int fd)
 	return "want a pcap or pcapng file; editcap -F pcap FILE NEW.pcap converts other captures";
 }
 
-/* What a person can do about the texts of libpcap that name a limit of its own. */
-static const char *mend_of(const char *text)
+static void refuse_format(const struct source *s, char *why, size_t why_size)
 {
-	if (strstr(text, "different from the type of the first"))
-		return "; libpcap reads one link type in a file: capture each interface into a "
-		       "file "
-		       "of its own (dumpcap -i IFACE -w FILE), flowline reads several";
-	if (strstr(text, "different from the snapshot length"))
-		return "; make them alike: editcap -F pcap FILE NEW.pcap";
-	return "";
+	snprintf(why, why_size, "is not a capture: %s",
+		 s->pipe ? "want pcap or pcapng; decompress it first"
+			 : other_format(fileno(s->file)));
 }
 
 static int open_fd(const char *path, struct stat *st, char *why, size_t why_size)
@@ -184,10 +207,23 @@ static int open_fd(const char *path, struct stat *st, char *why, size_t why_size
 	return fd;
 }
 
-/* s->pcap from s->file. */
+/* The next bytes, which stay to be read: they are pushed back into the buffer that they came from. */
+static bool peek(FILE *f, uint8_t *bytes, size_t n)
+{
+	size_t got = fread(bytes, 1, n, f), i;
+
+	for (i = got; i > 0; i--)
+		if (ungetc(bytes[i - 1], f) == EOF)
+			return false;
+	return got == n;
+}
+
 static int open_pcap(struct source *s, char *why, size_t why_size)
 {
 	char text[PCAP_ERRBUF_SIZE] = "";
+	uint8_t magic[PCAP_MAGIC_BYTES];
+	bool plain = peek(s->file, magic, sizeof(magic)) &&
+		     pcap_records_plain(magic, &s->records.big_endian, &s->records.subsecond_ns);
 	int link;
 
 	s->subsecond_ns = 1000;
@@ -199,17 +235,12 @@ static int open_pcap(struct source *s, char *why, size_t why_size)
 	s->pcap = pcap_fopen_offline(s->file, text);
 #endif
 	if (!s->pcap) {
-		if (strstr(text, "unknown file format") && s->pipe)
-			snprintf(why, why_size,
-				 "is not a capture: want pcap or pcapng; "
-				 "decompress it first");
-		else if (strstr(text, "unknown file format"))
-			snprintf(why, why_size, "is not a capture: %s",
-				 other_format(fileno(s->file)));
+		if (strstr(text, "unknown file format"))
+			refuse_format(s, why, why_size);
 		else if (strstr(text, "only got 0"))
 			snprintf(why, why_size, "is empty: nothing was written to it");
 		else
-			snprintf(why, why_size, "cannot be read: %s%s", text, mend_of(text));
+			snprintf(why, why_size, "cannot be read: %s", text);
 		return FL_EFORMAT;
 	}
 	link = link_of_dlt(pcap_datalink(s->pcap));
@@ -218,7 +249,109 @@ static int open_pcap(struct source *s, char *why, size_t why_size)
 		return FL_EFORMAT;
 	}
 	s->link = (uint8_t)link;
+	s->plain = plain && pcap_major_version(s->pcap) == 2 && pcap_minor_version(s->pcap) == 4;
+	s->records.file = s->file;
+	s->records.buffer = s->arena;
+	s->records.link = s->link;
 	return 0;
+}
+
+/* ---- pcapng ---------------------------------------------------------------------- */
+
+static void note_unread(struct source *s, const struct pcapng_packet *p)
+{
+	size_t i;
+
+	for (i = 0; i < s->nunread; i++)
+		if (s->unread[i].linktype == p->linktype)
+			return;
+	if (s->nunread == UNREAD_MOST)
+		return;
+	s->unread[i].linktype = p->linktype;
+	s->unread[i].iface = p->iface;
+	s->unread[i].frame = pcapng_packets(s->ng);
+	s->nunread++;
+}
+
+static void warn_unread(struct source *s)
+{
+	char text[512];
+
+	for (; s->nwarned < s->nunread; s->nwarned++) {
+		const struct unread *u = &s->unread[s->nwarned];
+
+		refuse_link(u->linktype, text, sizeof(text));
+		log_warn("%s: frame %llu, interface %u: %s. Such frames are counted as unknown",
+			 s->name, (unsigned long long)u->frame, (unsigned int)u->iface, text);
+	}
+}
+
+/* A frame whose link type is not read: the engine has to count it, and is not to look into it. For
+ * that it is a BSD null frame of no address family. */
+static void add_unread(struct source *s, uint64_t time_ns, uint32_t wirelen)
+{
+	static const uint8_t no_family[4];
+	struct frame *f = &s->frames[s->nframes++];
+
+	f->time_ns = time_ns;
+	f->data = no_family;
+	f->caplen = sizeof(no_family);
+	f->wirelen = wirelen > sizeof(no_family) ? wirelen : sizeof(no_family);
+	f->iface = 0;
+	f->link = LINK_NULL;
+}
+
+static void add_packet(struct source *s, const struct pcapng_packet *p)
+{
+	struct frame *f;
+
+	if (p->link < 0) {
+		note_unread(s, p);
+		add_unread(s, p->time_ns, p->wirelen);
+		return;
+	}
+	f = &s->frames[s->nframes++];
+	f->time_ns = p->time_ns;
+	f->data = p->data;
+	f->caplen = p->caplen;
+	f->wirelen = p->wirelen;
+	f->iface = 0;
+	f->link = (uint8_t)p->link;
+	s->used = (size_t)(p->data - s->arena) + p->caplen;
+}
+
+/* Frames that are not read are only counted until there is one that is: a file that has none is
+ * refused, and gives no points. */
+static int open_pcapng(struct source *s, char *why, size_t why_size)
+{
+	struct pcapng_packet *p = &s->first;
+	int err;
+
+	s->ng = pcapng_new(s->file, link_of_dlt);
+	if (!s->ng) {
+		snprintf(why, why_size, "memory was refused");
+		return -ENOMEM;
+	}
+	while ((err = pcapng_next(s->ng, s->arena, sizeof(s->arena), p)) == 1 && p->link < 0) {
+		note_unread(s, p);
+		if (!s->held++)
+			s->held_ns = p->time_ns;
+		s->held_bytes += p->wirelen;
+	}
+	s->has_first = err == 1;
+	if (err == FL_EUNKNOWN) {
+		refuse_format(s, why, why_size);
+		return FL_EFORMAT;
+	}
+	if (err < 0 && !pcapng_packets(s->ng)) {
+		snprintf(why, why_size, "cannot be read: %s", pcapng_why(s->ng));
+		return err;
+	}
+	if (pcapng_refused(s->ng) >= 0) {
+		refuse_link(pcapng_refused(s->ng), why, why_size);
+		return FL_EFORMAT;
+	}
+	return 0; /* an error after the first frame is for file_poll() to say */
 }
 
 static void file_close(struct source *s)
@@ -229,6 +362,7 @@ static void file_close(struct source *s)
 		pcap_close(s->pcap); /* closes the file, too */
 	else if (s->file)
 		fclose(s->file);
+	pcapng_free(s->ng);
 	free(s);
 }
 
@@ -237,7 +371,7 @@ static int file_open(struct source **out, const void *config, char *why, size_t 
 	const struct file_config *c = config;
 	struct stat st;
 	struct source *s;
-	int fd, err;
+	int fd, err, first;
 
 	*out = NULL;
 	fd = open_fd(c->path, &st, why, why_size);
@@ -254,12 +388,17 @@ static int file_open(struct source **out, const void *config, char *why, size_t 
 		free(s);
 		return -ENOMEM;
 	}
+	snprintf(s->name, sizeof(s->name), "%s", strcmp(c->path, "-") ? c->path : "standard input");
 	s->pipe = !S_ISREG(st.st_mode);
 	s->total_bytes = s->pipe ? 0 : (uint64_t)st.st_size;
 	setvbuf(s->file, s->stdio, _IOFBF, sizeof(s->stdio));
 	if (!s->pipe)
 		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	err = open_pcap(s, why, why_size);
+	first = getc(s->file);
+	if (first != EOF)
+		ungetc(first, s->file);
+	err = first == PCAPNG_FIRST_BYTE ? open_pcapng(s, why, why_size)
+					 : open_pcap(s, why, why_size);
 	if (err) {
 		file_close(s);
 		return err;
@@ -307,7 +446,7 @@ static uint64_t time_of(const struct pcap_pkthdr *h, uint32_t subsecond_ns)
 static void take_frame(u_char *user, const struct pcap_pkthdr *h, const u_char *bytes)
 {
 	struct source *s = (struct source *)user;
-	uint32_t caplen = h->caplen < ARENA_BYTES ? h->caplen : ARENA_BYTES;
+	uint32_t caplen = h->caplen < FRAME_BYTES ? h->caplen : FRAME_BYTES;
 	struct frame *f;
 
 	if (s->nframes == BATCH_FRAMES || s->used + caplen > ARENA_BYTES)
@@ -323,13 +462,50 @@ static void take_frame(u_char *user, const struct pcap_pkthdr *h, const u_char *
 	s->used += caplen;
 }
 
-static int file_poll(struct source *s, const struct frame_sink *sink, char *why, size_t why_size)
+/* What file_open() has counted only. The bytes are right in sum. */
+static void release_held(struct source *s)
 {
-	const char *text;
-	int n;
+	uint64_t bytes;
 
-	s->sink = sink;
-	n = pcap_dispatch(s->pcap, BATCH_FRAMES, take_frame, (u_char *)s);
+	for (; s->held && s->nframes < BATCH_FRAMES; s->held--) {
+		bytes = s->held_bytes / s->held;
+		add_unread(s, s->held_ns, (uint32_t)bytes);
+		s->held_bytes -= bytes;
+	}
+}
+
+static int poll_pcapng(struct source *s, char *why, size_t why_size)
+{
+	struct pcapng_packet p;
+	int n = 1;
+
+	release_held(s);
+	if (s->has_first && s->nframes < BATCH_FRAMES) {
+		add_packet(s, &s->first);
+		s->has_first = false;
+	}
+	while (!s->held && !s->has_first && s->nframes < BATCH_FRAMES) {
+		n = pcapng_next(s->ng, s->arena + s->used, sizeof(s->arena) - s->used, &p);
+		if (n != 1)
+			break;
+		add_packet(s, &p);
+	}
+	hand_over(s); /* also those before an error */
+	warn_unread(s);
+	if (n == 1 || n == FL_EFULL)
+		return 1;
+	if (n == 0) {
+		snprintf(why, why_size, "end of the file");
+		return -ENODATA;
+	}
+	snprintf(why, why_size, "%s", pcapng_why(s->ng));
+	return n;
+}
+
+static int poll_pcap(struct source *s, char *why, size_t why_size)
+{
+	int n = pcap_dispatch(s->pcap, BATCH_FRAMES, take_frame, (u_char *)s);
+
 	hand_over(s); /* also those before an error */
 	if (n > 0)
 		return 1;
@@ -337,10 +513,31 @@ static int file_poll(struct source *s, const struct frame_sink *sink, char *why,
 		snprintf(why, why_size, "end of the file");
 		return -ENODATA;
 	}
-	text = pcap_geterr(s->pcap);
-	snprintf(why, why_size, "frame %llu: %s%s", (unsigned long long)s->stats.frames + 1, text,
-		 mend_of(text));
+	snprintf(why, why_size, "frame %llu: %s", (unsigned long long)s->stats.frames + 1,
+		 pcap_geterr(s->pcap));
 	return FL_EFORMAT;
+}
+
+static int poll_records(struct source *s, char *why, size_t why_size)
+{
+	int n = pcap_records_next(&s->records, s->frames, BATCH_FRAMES, why, why_size);
+
+	if (n <= 0) {
+		if (!n)
+			snprintf(why, why_size, "end of the file");
+		return n ? n : -ENODATA;
+	}
+	s->nframes = (size_t)n;
+	hand_over(s);
+	return 1;
+}
+
+static int file_poll(struct source *s, const struct frame_sink *sink, char *why, size_t why_size)
+{
+	s->sink = sink;
+	if (s->plain)
+		return poll_records(s, why, why_size);
+	return s->ng ? poll_pcapng(s, why, why_size) : poll_pcap(s, why, why_size);
 }
 
 static int file_fd(const struct source *s)

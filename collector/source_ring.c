@@ -70,7 +70,8 @@ static int ring_attach_filter(int fd, const struct ring_config *config, char *wh
 	}
 	n = classic_flow_filter(prog, FILTER_INSNS_MAX, &fc);
 	if (n < 0) {
-		snprintf(why, why_size, "more than %d DNS ports: name fewer", FILTER_DNS_PORTS_MAX);
+		snprintf(why, why_size, "the packet filter does not hold %zu DNS ports: name fewer",
+			 fc.ndns_ports);
 		err = n;
 		goto out;
 	}

@@ -46,7 +46,8 @@ enum label {
 	NEXT,
 	ETHER, LO, BARE, TO_IP6, TO_OTHER,
 	TCP, UDP, TUNNEL, INSIDE, EXT, EXT_BIG, SHORT, DROP, FRAGMENT,
-	TCP_BIG, UDP_BIG, TCP_AT, UDP_AT, TCP_HTTP, TCP_WHOLE, TCP_HEADERS, UDP_WHOLE,
+	TCP_BIG, UDP_BIG, TCP_AT, UDP_AT, TCP_HTTP, TCP_WHOLE, TCP_HEADERS, TCP_TEXT, TCP_LOW,
+	UDP_WHOLE,
 	TAG, TAG2, PPPOE, PPPOE_LEN, PPPOE4, PPPOE6, MPLS, MPLS_LEN, MPLS1, MPLS2, MPLS3,
 	TO_IP4_X, TO_IP6_X, PLAIN, BOTH,
 	GLOBAL,
@@ -145,8 +146,11 @@ static const struct line part_ip4[] = {
 	{DROP,  FIX, RET, 0, 0, 0,                         "ICMP, SCTP, ..."},
 };
 
-/* "tcp port DNS" whole; "tcp[((tcp[12] & 0xf0) >> 2):4]" is a method or "HTTP": a head; else headers.
- * The frame is longer than FILTER_COPY_SMALL, so every load is inside it. */
+/* "tcp port DNS" whole; "tcp[((tcp[12] & 0xf0) >> 2):4]" is a method or "HTTP", or the payload's first
+ * eight bytes look like text: a head, or a segment from the middle of one; else headers. Text is what
+ * a head can be told by without memory of the segments before: of ciphertext and compressed bodies
+ * one segment in 256 looks like it. The frame is longer than FILTER_COPY_SMALL, so every load is
+ * inside it. */
 static const struct line part_tcp[] = {
 	{TCP_AT, REL, LDH, 2, 0, 0,                        "destination port"},
 	{0,     DNS_PORTS, JEQ, 0, TCP_WHOLE, NEXT,        "a DNS port"},
@@ -158,8 +162,9 @@ static const struct line part_tcp[] = {
 	{0,     X_FIX, ADDX, 0, 0, 0,                     ""},
 	{0,     FIX, TAX, 0, 0, 0,                         "X: the payload"},
 	{0,     RELX, LDW, 0, 0, 0,                        "its first four bytes"},
-	{0,     FIX, JGT, 0x54524143, TCP_HEADERS, NEXT,   "above TRAC: ciphertext, a body"},
-	{0,     FIX, JGE, 0x434f4e4e, NEXT, TCP_HEADERS,   "below CONN: TLS, a body"},
+	{0,     FIX, JSET, 0x80808080, TCP_HEADERS, NEXT,  "not ASCII: ciphertext, a body"},
+	{0,     FIX, JGT, 0x54524143, TCP_TEXT, NEXT,      "above TRAC: no method"},
+	{0,     FIX, JGE, 0x434f4e4e, NEXT, TCP_LOW,       "below CONN: no method"},
 	{0,     FIX, JEQ, 0x48545450, TCP_HTTP, NEXT,      "HTTP"},
 	{0,     FIX, JEQ, 0x47455420, TCP_HTTP, NEXT,      "GET"},
 	{0,     FIX, JEQ, 0x504f5354, TCP_HTTP, NEXT,      "POST"},
@@ -169,7 +174,13 @@ static const struct line part_tcp[] = {
 	{0,     FIX, JEQ, 0x434f4e4e, TCP_HTTP, NEXT,      "CONNECT"},
 	{0,     FIX, JEQ, 0x4f505449, TCP_HTTP, NEXT,      "OPTIONS"},
 	{0,     FIX, JEQ, 0x54524143, TCP_HTTP, NEXT,      "TRACE"},
-	{0,     FIX, JEQ, 0x50415443, TCP_HTTP, NEXT,      "PATCH"},
+	{0,     FIX, JEQ, 0x50415443, TCP_HTTP, TCP_TEXT,  "PATCH"},
+	{TCP_LOW, FIX, JGE, 0x20000000, TCP_TEXT, NEXT,    "a blank, a digit, a sign"},
+	{0,     FIX, JGE, 0x0e000000, TCP_HEADERS, NEXT,   "no text begins so: TLS"},
+	{0,     FIX, JGE, 0x0a000000, TCP_TEXT, TCP_HEADERS, "the end of a line"},
+	{TCP_TEXT, RELX, LDW, 4, 0, 0,                     "the next four"},
+	{0,     FIX, JSET, 0x80808080, TCP_HEADERS, NEXT,  "not ASCII: ciphertext, a body"},
+	{0,     FIX, JGE, 0x0a000000, TCP_HTTP, TCP_HEADERS, "text: it may be the rest of a head"},
 	{TCP_HEADERS, FIX, RET, FILTER_COPY_HEADERS, 0, 0, "headers"},
 	{TCP_HTTP, FIX, RET, FILTER_COPY_HTTP, 0, 0,       "an HTTP head"},
 	{TCP_WHOLE, FIX, RET, FILTER_COPY_WHOLE, 0, 0,     "DNS over TCP"},

@@ -22,7 +22,7 @@ enum {
 	FILTER_COPY_SMALL =
 	    576, /* a TCP frame up to here is copied whole: its end may be a head's */
 	FILTER_COPY_HTTP =
-	    16384, /* a segment that begins an HTTP head; also what is inside a tunnel */
+	    16384, /* a segment of an HTTP head; also what is inside a tunnel */
 	FILTER_COPY_WHOLE = 262144, /* tcpdump's own "everything" */
 };
 

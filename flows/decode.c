@@ -165,8 +165,10 @@ static inline enum decode_result decode_tcp(const struct decoder *d, const struc
 	pkt->payload_len = l.len - hlen;
 	pkt->payload_cap = l.cap > hlen ? l.cap - hlen : 0;
 	pkt->payload = p + (l.cap > hlen ? hlen : l.cap);
-	pkt->signature = mix32(mix32(mix32(pkt->signature, pkt->seq), pkt->ack),
-			       pkt->payload_len << 8 ^ pkt->tcp_flags ^ (uint32_t)pkt->window << 16);
+	if (pkt->iface) /* nobody asks where there is one interface only */
+		pkt->signature =
+		    mix32(mix32(mix32(pkt->signature, pkt->seq), pkt->ack),
+			  pkt->payload_len << 8 ^ pkt->tcp_flags ^ (uint32_t)pkt->window << 16);
 	return DECODE_PACKET;
 }
 
@@ -212,8 +214,9 @@ static inline enum decode_result decode_udp(const struct decoder *d, const struc
 	pkt->payload_cap = l.cap > 8 ? l.cap - 8 : 0;
 	pkt->payload = p + (l.cap > 8 ? 8 : l.cap);
 	pkt->tcp_flags = 0;
-	pkt->signature = mix32(pkt->signature, pkt->payload_len);
-	if (pkt->payload_cap >= 8)
+	if (pkt->iface)
+		pkt->signature = mix32(pkt->signature, pkt->payload_len);
+	if (pkt->iface && pkt->payload_cap >= 8)
 		pkt->signature = mix32(mix32(pkt->signature, load_be32(pkt->payload)),
 				       load_be32(pkt->payload + 4));
 	return DECODE_PACKET;
@@ -271,7 +274,7 @@ static enum decode_result decode_mpls(struct context *c, struct layer l)
 			return DECODE_TRUNCATED;
 		if (l.p[0] >> 4 == 4 || l.p[0] >> 4 == 6)
 			return decode_ip(c, l);
-		if (l.cap >= 18 && load_be32(l.p) >> 28 == 0) { /* RFC 4385 control word, then Ethernet */
+		if (l.len >= 18 && l.p[0] >> 4 == 0) { /* RFC 4385 control word, then Ethernet */
 			PULL(&l, 4);
 			return decode_ethernet(c, l);
 		}
@@ -411,13 +414,14 @@ static enum decode_result decode_ipv4(struct context *c, struct layer l)
 			      : decode_payload(c, &src, &dst, proto, l);
 }
 
-/* RFC 8200 section 4.5. DECODE_PACKET with packets > 1: the whole datagram has been decoded. */
+/* RFC 8200 section 4.5. *atomic: l has been moved on; else the result is the datagram's. */
 static enum decode_result ipv6_fragment(struct context *c, const struct ip_addr *src,
-					const struct ip_addr *dst, struct layer *l)
+					const struct ip_addr *dst, struct layer *l, bool *atomic)
 {
 	struct fragment f = {.src = src, .dst = dst};
 	uint16_t word;
 
+	*atomic = false;
 	if (l->cap < 8)
 		return l->len < 8 ? DECODE_MALFORMED : DECODE_TRUNCATED;
 	word = load_be16(l->p + 2);
@@ -426,7 +430,8 @@ static enum decode_result ipv6_fragment(struct context *c, const struct ip_addr 
 	f.offset = word & 0xfff8;
 	f.more = word & 1;
 	PULL(l, 8);
-	if (!f.offset && !f.more) /* an atomic fragment is whole, RFC 6946 */
+	*atomic = !f.offset && !f.more; /* it is whole, RFC 6946 */
+	if (*atomic)
 		return DECODE_PACKET;
 	return hold_fragment(c, &f, *l);
 }
@@ -436,6 +441,7 @@ static enum decode_result decode_upper(struct context *c, const struct ip_addr *
 				       const struct ip_addr *dst, uint8_t proto, struct layer l)
 {
 	enum decode_result r;
+	bool atomic;
 	unsigned int i;
 	uint32_t n;
 
@@ -444,8 +450,8 @@ static enum decode_result decode_upper(struct context *c, const struct ip_addr *
 
 		switch (proto) {
 		case IP_FRAGMENT:
-			r = ipv6_fragment(c, src, dst, &l);
-			if (r != DECODE_PACKET || c->pkt->packets > 1)
+			r = ipv6_fragment(c, src, dst, &l, &atomic);
+			if (!atomic)
 				return r;
 			proto = next;
 			continue;

@@ -11,6 +11,8 @@
 
 #define NONE UINT32_MAX
 
+enum { ANSWER_ADDRESSES_MAX = 64 };
+
 struct query {
 	struct flow_key key;
 	uint64_t time_ns; /* first sending */
@@ -165,6 +167,27 @@ static void query_add(struct dns_pending *d, const struct flow_key *key, int cli
 	d->stats.pending++;
 }
 
+/* The answer d->msg belongs to query n: its addresses have the name that was asked for. Only where the answer
+ * repeats the question; one that was matched by its id alone is too easily forged. */
+static void answer_learn(struct dns_pending *d, uint32_t n, const uint8_t *msg, size_t len,
+			 uint64_t time_ns)
+{
+	struct dns_address found[ANSWER_ADDRESSES_MAX];
+	const struct query *q = &d->queries[n];
+	struct ends ends;
+	size_t i, count;
+
+	if (!d->config.names || d->msg.rcode || !d->msg.has_question || !q->name_len)
+		return;
+	count = dns_answer_addresses(msg, len, found, ANSWER_ADDRESSES_MAX);
+	if (!count)
+		return;
+	ends_of_key(&q->key, q->client, &ends);
+	for (i = 0; i < count; i++)
+		names_learn(d->config.names, &ends.client, &found[i].addr, q->name, q->name_len,
+			    found[i].ttl_s, time_ns);
+}
+
 bool dns_pending_message(struct dns_pending *d, const struct flow_key *key, int end, uint64_t flow_hash,
 			 const uint8_t *msg, size_t len, bool whole, uint64_t time_ns)
 {
@@ -201,6 +224,7 @@ bool dns_pending_message(struct dns_pending *d, const struct flow_key *key, int 
 	} else if (n == NONE) {
 		d->stats.orphans++;
 	} else {
+		answer_learn(d, n, msg, len, time_ns);
 		query_done(d, n, m->rcode, time_ns);
 	}
 	return true;

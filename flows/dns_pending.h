@@ -11,12 +11,14 @@
 
 #include "common/error.h"
 #include "flows/dns.h"
+#include "flows/names.h"
 #include "flows/points.h"
 
 struct dns_pending_config {
 	size_t max_pending;
 	uint64_t timeout_ns;
 	struct points *points; /* borrowed */
+	struct names *names;   /* borrowed; learns the addresses of matched answers. NULL: off */
 };
 
 struct dns_pending_stats {

@@ -86,6 +86,7 @@ static bool key_has_dns_port(const struct engine *e, const struct flow_key *k)
 /* --- making and ending ------------------------------------------------------------------------------ */
 
 static void on_flow_end(void *ctx, uint32_t n, enum flow_end_reason reason);
+static void on_points_full(void *ctx);
 static void prepare_report(void *ctx, const uint32_t *flows, unsigned int n);
 
 static int make_tables(struct engine *e)
@@ -94,7 +95,9 @@ static int make_tables(struct engine *e)
 	struct flow_table_config ft = {.max_flows = c->max_flows, .end = on_flow_end,
 				       .prepare = prepare_report, .ctx = e};
 	struct points_config pc = {.max_netflow = 2 * c->max_flows + 1024,
-				   .max_transactions = 4 * (c->max_dns_pending + c->max_http_pending),
+				   .max_transactions =
+					   4 * (c->max_dns_pending + c->max_http_pending + BATCH),
+				   .full = on_points_full, .full_ctx = e,
 				   .fold_client_port = c->fold_client_port,
 				   .dns_domain = c->dns_domain, .sink = c->sink};
 	struct dns_pending_config dc = {.max_pending = c->max_dns_pending,
@@ -302,6 +305,8 @@ static void expire_fragments(struct engine *e, uint64_t now_ns, bool all)
 		pkt.iface = d.iface;
 		pkt.packets = d.packets;
 		e->stats.fragments_lost += d.packets;
+		if (pkt.time_ns > e->now_ns)
+			e->now_ns = pkt.time_ns; /* a capture of nothing but lost fragments */
 		if (d.has_first && decode_transport(&e->decoder, &d.src, &d.dst, d.proto, d.data, d.cap,
 						    d.len, &pkt) == DECODE_PACKET) {
 			/* what is missing is not known: no payload to read, no TCP bytes to count */
@@ -352,10 +357,20 @@ static void advance(struct engine *e, uint64_t t)
 	e->cycle_end_ns = next_boundary(e, t);
 }
 
+/* What make_room() cannot foresee: the end of many transactions or flows at once. */
+static void on_points_full(void *ctx)
+{
+	struct engine *e = ctx;
+
+	e->stats.cycles_early++;
+	e->stats.points += points_end(e->points, e->now_ns);
+	e->stats.cycles++;
+}
+
 /* The tables of points are nearly full: the cycle ends early, nothing is lost. */
 static void make_room(struct engine *e)
 {
-	if (points_room(e->points, e->ndirty + 4 * BATCH, 16 * BATCH))
+	if (points_room(e->points, e->ndirty + 4 * BATCH, BATCH))
 		return;
 	e->stats.cycles_early++;
 	cycle_end(e, e->now_ns);
@@ -492,6 +507,14 @@ static void count_batch(struct engine *e)
 	fragments_release(e->decoder.fragments);
 }
 
+/* No room is left for more fragments, or the oldest have waited too long. */
+static void give_up_fragments(struct engine *e, uint64_t time_ns)
+{
+	count_batch(e);
+	advance(e, time_ns);
+	expire_fragments(e, time_ns, false);
+}
+
 static void count_result(struct engine *e, enum decode_result r)
 {
 	switch (r) {
@@ -529,6 +552,8 @@ void engine_frames(struct engine *e, const struct frame *frames, size_t n)
 		r = decode_frame(&e->decoder, &frames[i], pkt);
 		count_result(e, r);
 		e->stats.bytes_seen += frames[i].wirelen;
+		if (r == DECODE_HELD && fragments_due(e->decoder.fragments, frames[i].time_ns))
+			give_up_fragments(e, frames[i].time_ns);
 		if (r != DECODE_PACKET)
 			continue;
 		flow_table_prefetch(&e->table, pkt->hash);
@@ -549,6 +574,7 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 void engine_finish(struct engine *e, uint64_t end_ns)
 {
 	expire_fragments(e, e->now_ns, true);
+	report_dirty(e); /* in the order of first sight, which the table does not keep */
 	flow_table_finish(&e->table);
 	dns_pending_expire(e->dns, e->now_ns, true);
 	http_pairs_expire(e->http, e->now_ns, true);

@@ -204,7 +204,9 @@ bool fragments_add(struct fragments *f, const struct fragment *frag, struct data
 	struct slot *s;
 	uint16_t n;
 
-	*malformed = frag->len == 0 || frag->offset + frag->len > FRAGMENT_MAX - 1;
+	/* len first: it may be a capture file's word for the frame's length, and the sum would wrap */
+	*malformed = frag->len == 0 || frag->len >= FRAGMENT_MAX ||
+		     frag->offset + frag->len > FRAGMENT_MAX - 1;
 	if (*malformed)
 		return false;
 	n = find(f, frag);

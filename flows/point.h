@@ -11,14 +11,59 @@
 #include <stdint.h>
 
 #include "common/addr.h"
+#include "common/geo.h"
 #include "common/text.h"
 
 enum point_kind { POINT_NETFLOW, POINT_DNSFLOW, POINT_HTTPFLOW, POINT_SELF, POINT_KINDS };
+
+/* The tags that a point itself gives (the others are the same for every point). From POINT_TAG_DOMAIN on they
+ * are the key fields, which are tags only with points.key_fields: tag. */
+enum point_tag {
+	POINT_TAG_DIRECTION,
+	POINT_TAG_FAMILY,
+	POINT_TAG_TRANSPORT,
+	POINT_TAG_SRC_IP,
+	POINT_TAG_SRC_PORT,
+	POINT_TAG_SRC_IP_TYPE,
+	POINT_TAG_DST_IP,
+	POINT_TAG_DST_PORT,
+	POINT_TAG_DST_IP_TYPE,
+	POINT_TAG_PID,
+	POINT_TAG_PROCESS_NAME,
+	POINT_TAG_CONTAINER_ID,
+	POINT_TAG_DST_DOMAIN,
+	POINT_TAG_SRC_COUNTRY, /* the five of src, then the five of dst in the same order */
+	POINT_TAG_SRC_PROVINCE,
+	POINT_TAG_SRC_CITY,
+	POINT_TAG_SRC_ISP,
+	POINT_TAG_SRC_ASN,
+	POINT_TAG_DST_COUNTRY,
+	POINT_TAG_DST_PROVINCE,
+	POINT_TAG_DST_CITY,
+	POINT_TAG_DST_ISP,
+	POINT_TAG_DST_ASN,
+	POINT_TAG_DOMAIN,
+	POINT_TAG_QUERY_TYPE,
+	POINT_TAG_RCODE,
+	POINT_TAG_METHOD,
+	POINT_TAG_PATH,
+	POINT_TAG_STATUS_CODE,
+	POINT_TAG_HTTP_VERSION,
+	POINT_TAGS /* at most 32 */
+};
+
+/* A bit of point.absent. */
+#define POINT_TAG_BIT(tag) (1U << (tag))
+
+/* What stands for values that a limit folded together. */
+#define POINT_OTHER "~other"
 
 struct point_side {
 	struct ip_addr addr;
 	uint16_t port;
 	bool port_folded; /* written as "*" */
+	bool addr_other;  /* written as POINT_OTHER; addr still tells the address class and the family */
+	bool port_other;  /* written as POINT_OTHER */
 };
 
 /* Fields that are absent when they were not measured. */
@@ -39,11 +84,15 @@ struct point_netflow {
 	uint64_t tcp_established, tcp_closed;
 	uint64_t connect_latency_us;            /* mean; POINT_HAS_CONNECT_LATENCY */
 	uint64_t tcp_syn_retransmits, tcp_connect_failed, tcp_resets;
+	/* What the means are made of, so that points can be merged exactly; not written. */
+	uint64_t rtt_samples, rtt_sum_us, rtt_var_sum_us; /* > 0 samples where POINT_HAS_RTT */
+	uint64_t connects, connect_sum_ns;                /* > 0 where POINT_HAS_CONNECT_LATENCY */
 };
 
 struct point_dnsflow {
 	uint64_t count, retries;
 	uint64_t latency_ns, latency_max_ns; /* mean, maximum; POINT_HAS_LATENCY */
+	uint64_t answered, latency_sum_ns;   /* what the mean is made of; not written */
 	int32_t rcode;                       /* -1: no answer */
 	uint16_t query_type;                 /* dns_type_name() writes it */
 	struct text domain;                  /* presentation form; POINT_HAS_DOMAIN */
@@ -52,6 +101,7 @@ struct point_dnsflow {
 struct point_httpflow {
 	uint64_t count;
 	uint64_t latency_ns, latency_max_ns; /* mean, maximum; POINT_HAS_LATENCY */
+	uint64_t answered, latency_sum_ns;   /* what the mean is made of; not written */
 	struct text method, path;
 	bool truncated;
 	uint16_t status_code; /* 0: no response */
@@ -73,11 +123,17 @@ struct point_self {
 struct point {
 	enum point_kind kind;
 	uint32_t has;     /* enum point_has bits */
+	uint32_t absent;  /* POINT_TAG_BIT()s of tags, or of key fields, that are left out */
 	uint64_t time_ns; /* since the epoch */
 	/* netflow, dnsflow, httpflow: */
 	struct point_side src, dst;
 	uint8_t transport; /* IP protocol number: 6 or 17 */
 	bool incoming;     /* direction: src is the server */
+	/* Absent where 0, empty, NULL: */
+	uint32_t pid;                            /* this and the three below: netflow only */
+	struct text process_name, container_id;
+	struct text dst_domain;                  /* presentation form */
+	const struct geo_info *src_geo, *dst_geo; /* netflow: coordinates of dst are fields */
 	union {
 		struct point_netflow netflow;
 		struct point_dnsflow dnsflow;

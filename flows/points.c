@@ -201,6 +201,8 @@ static struct net_sum *net_get(struct points *p, const struct flow_key *tags, ui
 	INDEX_FIND(&p->net_index, hash, at, n)
 		if (flow_key_equal(&p->net[n].tags, tags))
 			return &p->net[n];
+	if (p->nnet == p->config.max_netflow)
+		p->config.full(p->config.full_ctx);
 	n = p->nnet++;
 	s = &p->net[n];
 	memset(s, 0, sizeof(*s));
@@ -257,8 +259,8 @@ void points_add_flow(struct points *p, const struct flow *f, const struct flow_c
 	s->connect_ns += c->connect_ns[src];
 	if (c->rtt[src].samples) {
 		s->rtt_samples += c->rtt[src].samples;
-		s->rtt_sum += (uint64_t)(c->rtt[src].srtt8_us >> 3) * c->rtt[src].samples;
-		s->rtt_var_sum += (uint64_t)(c->rtt[src].var4_us >> 2) * c->rtt[src].samples;
+		s->rtt_sum += (uint64_t)(c->rtt[src].srtt8_us + 4) / 8 * c->rtt[src].samples;
+		s->rtt_var_sum += (uint64_t)(c->rtt[src].var4_us + 2) / 4 * c->rtt[src].samples;
 	}
 }
 
@@ -299,6 +301,8 @@ static struct transaction_sum *transaction_get(struct points *p, const struct tr
 		    !memcmp(p->text + s->text_at, text, want->text_len))
 			return s;
 	}
+	if (p->ntrans == p->config.max_transactions || want->text_len > p->text_size - p->text_used)
+		p->config.full(p->config.full_ctx);
 	n = p->ntrans++;
 	s = &p->trans[n];
 	*s = *want;
@@ -386,11 +390,16 @@ static void net_point(const struct net_sum *s, struct point *out)
 	n->tcp_resets = s->resets;
 	if (s->rtt_samples) {
 		out->has |= POINT_HAS_RTT;
+		n->rtt_samples = s->rtt_samples;
+		n->rtt_sum_us = s->rtt_sum;
+		n->rtt_var_sum_us = s->rtt_var_sum;
 		n->rtt_us = s->rtt_sum / s->rtt_samples;
 		n->rtt_var_us = s->rtt_var_sum / s->rtt_samples;
 	}
 	if (s->connects) {
 		out->has |= POINT_HAS_CONNECT_LATENCY;
+		n->connects = s->connects;
+		n->connect_sum_ns = s->connect_ns;
 		n->connect_latency_us = s->connect_ns / s->connects / 1000;
 	}
 }
@@ -412,6 +421,8 @@ static void transaction_point(const struct points *p, const struct transaction_s
 		d->retries = s->retries;
 		d->latency_ns = mean;
 		d->latency_max_ns = s->latency_max;
+		d->answered = s->answered;
+		d->latency_sum_ns = s->latency_sum;
 		d->rcode = s->code;
 		d->query_type = s->qtype;
 		if (s->has_question)
@@ -430,6 +441,8 @@ static void transaction_point(const struct points *p, const struct transaction_s
 		h->count = s->count;
 		h->latency_ns = mean;
 		h->latency_max_ns = s->latency_max;
+		h->answered = s->answered;
+		h->latency_sum_ns = s->latency_sum;
 		h->method.s = http_method_names[s->method];
 		h->method.len = (uint32_t)strlen(h->method.s);
 		h->path.s = text;
@@ -451,6 +464,7 @@ uint64_t points_end(struct points *p, uint64_t time_ns)
 	if (time_ns <= p->last_stamp_ns)
 		time_ns = p->last_stamp_ns + 1;
 	last = time_ns;
+	memset(&pt, 0, sizeof(pt));
 	for (i = 0; i < p->nnet; i++) {
 		net_point(&p->net[i], &pt);
 		pt.time_ns = time_ns;

@@ -18,6 +18,9 @@
 struct points_config {
 	size_t max_netflow, max_transactions;
 	bool fold_client_port, dns_domain;
+	/* A table is full while something is added: calls points_end() before it returns. */
+	void (*full)(void *ctx);
+	void *full_ctx;
 	struct point_sink sink;
 };
 

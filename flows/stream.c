@@ -244,6 +244,21 @@ static void drain(struct piece *pc)
 	}
 }
 
+/* The bytes in front of seq will not come. */
+static void pass_hole(struct piece *pc, uint32_t seq)
+{
+	struct stream_end *e = &pc->st->end[pc->end];
+	uint32_t missing = seq - e->next;
+
+	pc->s->stats.lost++;
+	if (ahead(seq, e->next) <= 0)
+		return;
+	e->next = seq;
+	pc->hole = true;
+	reader_gap(pc, missing);
+	pc->hole = false;
+}
+
 /* The bytes in front of the first held segment will not come. */
 static void give_up_hole(struct piece *pc)
 {
@@ -251,15 +266,7 @@ static void give_up_hole(struct piece *pc)
 	struct held_segment *h = &pc->s->segments[e->held];
 
 	pc->time_ns = h->time_ns;
-	pc->s->stats.lost++;
-	if (ahead(h->seq, e->next) > 0) {
-		uint32_t missing = h->seq - e->next;
-
-		e->next = h->seq;
-		pc->hole = true;
-		reader_gap(pc, missing);
-		pc->hole = false;
-	}
+	pass_hole(pc, h->seq);
 	drain(pc);
 }
 
@@ -291,6 +298,11 @@ static void segment_data(struct piece *pc, const struct packet *pkt)
 	}
 	if (hold(pc, p, pkt->payload_cap, pkt->payload_len))
 		return;
+	if (e->held == FLOW_NONE) { /* other streams have all the room */
+		pass_hole(pc, pc->seq);
+		deliver(pc, p, pkt->payload_cap, pkt->payload_len);
+		return;
+	}
 	give_up_hole(pc);
 	pc->seq = pkt->seq;
 	pc->ack = pkt->ack;
@@ -318,6 +330,9 @@ static void sync_end(struct stream *st, const struct flow *f, const struct flow_
 	} else if (pkt->tcp_flags & TCP_ACK) {
 		e->synced = true;
 		e->next = pkt->ack;
+		/* acknowledged, but captured later than this segment: still to come */
+		if (f->state & (FLOW_SEQ << end) && ahead(pkt->ack, f->next_seq[end]) > 0)
+			e->next = f->next_seq[end];
 	} else if (f->state & ((FLOW_SYN | FLOW_SYNACK) << end)) {
 		e->synced = true;
 		e->next = c->isn[end] + 1;

@@ -220,14 +220,13 @@ static __attribute__((noinline)) void tcp_odd_data(struct tcp *t, struct flow *f
 		reorder = c->rtt[e].srtt8_us >> 3;
 	tcp_seq_add(t, f, c, e, seq, len, clock_1024(pkt->time_ns), reorder, &span);
 	f->bytes[e] += span.fresh;
-	if (!span.old)
+	if (!span.old || span.late)
 		return;
-	/* One old byte is what a keep-alive or a zero-window probe leaves behind. */
-	if (keep_alive || span.late || (span.old == 1 && span.fresh))
-		return;
-	c->retransmits[e]++;
 	if (!pkt->has_ts)
 		f->state &= ~((uint32_t)FLOW_PROBE << e);
+	/* One old byte is what a keep-alive or a zero-window probe leaves behind. */
+	if (!keep_alive && !(span.old == 1 && span.fresh))
+		c->retransmits[e]++;
 }
 
 static inline void tcp_data(struct tcp *t, struct flow *f, struct flow_cold *c,

@@ -1,9 +1,8 @@
 /* line.c - points as InfluxDB line protocol: measurement, sorted tags, fields, timestamp.
  *
- * The tags of a kind of point are worked out once, as a program: constant text
- * ("netflow,direction="), a slot to fill (the direction), constant text (",dst_ip="), a slot ...
- * Constant tags (host, source, custom ones) are part of the constant text, wherever their place in
- * the order is. The fields of a kind are few and have a fixed order, so they are plain code.
+ * The tags of a kind of point are worked out once (tags.h); a point without pid, names and places
+ * has a program of its own, so that it does not pay for them. The fields of a kind are few and have
+ * a fixed order, so they are plain code.
  */
 #include "output/line.h"
 
@@ -14,64 +13,23 @@
 #include "flows/dns.h"
 #include "output/escape.h"
 #include "output/format.h"
-
-enum tag_slot {
-	TAG_CONSTANT, /* nothing to fill */
-	TAG_DIRECTION,
-	TAG_FAMILY,
-	TAG_TRANSPORT,
-	TAG_SRC_IP,
-	TAG_SRC_PORT,
-	TAG_SRC_CLASS,
-	TAG_DST_IP,
-	TAG_DST_PORT,
-	TAG_DST_CLASS,
-	TAG_DNS_RCODE,
-	TAG_DNS_DOMAIN,
-	TAG_DNS_TYPE,
-	TAG_HTTP_METHOD,
-	TAG_HTTP_PATH,
-	TAG_HTTP_STATUS,
-	TAG_HTTP_VERSION,
-	TAG_SELF_WORKER,
-	TAG_SELF_SOURCE,
-	TAG_SLOTS
-};
-
-struct tag {
-	const char *key;
-	enum tag_slot slot;
-	const char *value; /* TAG_CONSTANT */
-};
+#include "output/tags.h"
 
 enum {
-	COPY_STEP = 16, /* constant text is copied in whole steps, and padded for that */
 	CLASSES_MAX = 8,
 	CLASS_TEXT_MAX = 64,
+	COORDINATE_DIGITS = 6, /* of a degree: 0.1 m */
 	SELF_FIELDS_BYTES = 16 * 1024,
-	/* All that is not constant text: at most three texts of a point as escaped strings or tags
-	 * (method and path; worker, source), the fields of a POINT_SELF, and the addresses, numbers
-	 * and names of fields, for which 2 KiB are more than enough. */
-	DYNAMIC_MAX = 3 * ESCAPE_GROWTH * LINE_TEXT_MAX + SELF_FIELDS_BYTES + 2048,
-};
-
-struct piece {
-	const char *text; /* constant, in program.text, padded to COPY_STEP */
-	uint32_t len;
-	uint32_t key_len; /* its end: the slot's ",key=", taken back where the slot stays empty */
-	enum tag_slot slot;
-};
-
-struct program {
-	char *text;
-	struct piece pieces[TAG_SLOTS + 1];
-	size_t n;
+	/* All that is not constant text. The most is a POINT_SELF: two texts and its fields; another
+	 * kind has two texts (method and path), two of processes and ten of places. Addresses,
+	 * numbers and names of fields: 2 KiB are more than enough. */
+	DYNAMIC_MAX = 2 * ESCAPE_GROWTH * LINE_TEXT_MAX + SELF_FIELDS_BYTES + 2048,
 };
 
 struct class_text {
 	const char *name; /* as address_class() gave it: known again by its address */
 	size_t len;
-	char text[ESCAPE_GROWTH * CLASS_TEXT_MAX + COPY_STEP];
+	char text[ESCAPE_GROWTH * CLASS_TEXT_MAX + TAG_COPY_STEP];
 };
 
 struct octet_text {
@@ -80,7 +38,7 @@ struct octet_text {
 };
 
 struct line_encoder {
-	struct program programs[POINT_KINDS];
+	struct tag_program programs[POINT_KINDS][2]; /* without and with the tags of an enriched point */
 	const char *(*address_class)(const struct ip_addr *a);
 	bool key_fields_as_tags;
 	size_t max_bytes;
@@ -93,175 +51,17 @@ struct line_encoder {
 	struct octet_text octets[256];
 };
 
-/* --- The program of tags, made once ----------------------------------------------------------- */
-
-static const char *const measurements[POINT_KINDS] = {
-    [POINT_NETFLOW] = "netflow",
-    [POINT_DNSFLOW] = "dnsflow",
-    [POINT_HTTPFLOW] = "httpflow",
-    [POINT_SELF] = "flowline",
-};
-
-static const struct tag flow_tags[] = {
-    {"direction", TAG_DIRECTION, NULL},   {"dst_ip", TAG_DST_IP, NULL},
-    {"dst_ip_type", TAG_DST_CLASS, NULL}, {"dst_port", TAG_DST_PORT, NULL},
-    {"family", TAG_FAMILY, NULL},         {"src_ip", TAG_SRC_IP, NULL},
-    {"src_ip_type", TAG_SRC_CLASS, NULL}, {"src_port", TAG_SRC_PORT, NULL},
-    {"sub_source", TAG_CONSTANT, "N/A"},  {"transport", TAG_TRANSPORT, NULL},
-};
-
-static const struct tag dns_key_tags[] = {
-    {"domain", TAG_DNS_DOMAIN, NULL},
-    {"query_type", TAG_DNS_TYPE, NULL},
-    {"rcode", TAG_DNS_RCODE, NULL},
-};
-
-static const struct tag http_key_tags[] = {
-    {"http_version", TAG_HTTP_VERSION, NULL},
-    {"method", TAG_HTTP_METHOD, NULL},
-    {"path", TAG_HTTP_PATH, NULL},
-    {"status_code", TAG_HTTP_STATUS, NULL},
-};
-
-static const struct tag self_tags[] = {
-    {"source", TAG_SELF_SOURCE, NULL},
-    {"worker", TAG_SELF_WORKER, NULL},
-};
-
-/* Room for all built-in tags of any kind; TAG_SLOTS and the constant host, source, sub_source. */
-enum { BUILTIN_TAGS_MAX = TAG_SLOTS + 3 };
-
-static void set_tag(struct tag *tags, size_t *n, const struct tag *tag)
-{
-	size_t i;
-
-	for (i = 0; i < *n; i++) {
-		if (!strcmp(tags[i].key, tag->key)) {
-			tags[i] = *tag;
-			return;
-		}
-	}
-	tags[(*n)++] = *tag;
-}
-
-static void set_tags(struct tag *tags, size_t *n, const struct tag *more, size_t nmore)
-{
-	size_t i;
-
-	for (i = 0; i < nmore; i++)
-		set_tag(tags, n, &more[i]);
-}
-
-#define SET_TAGS(tags, n, more) set_tags(tags, n, more, sizeof(more) / sizeof((more)[0]))
-
-/* Every tag of this kind, built-in ones first so that custom ones replace them. The count. */
-static size_t collect_tags(struct tag *tags, const struct line_config *c, enum point_kind kind)
-{
-	struct tag host = {"host", TAG_CONSTANT, c->host};
-	struct tag source = {"source", TAG_CONSTANT, measurements[kind]};
-	size_t n = 0, i;
-
-	set_tag(tags, &n, &host);
-	if (kind == POINT_SELF) {
-		SET_TAGS(tags, &n, self_tags);
-	} else {
-		set_tag(tags, &n, &source);
-		SET_TAGS(tags, &n, flow_tags);
-	}
-	if (c->key_fields_as_tags && kind == POINT_DNSFLOW)
-		SET_TAGS(tags, &n, dns_key_tags);
-	if (c->key_fields_as_tags && kind == POINT_HTTPFLOW)
-		SET_TAGS(tags, &n, http_key_tags);
-	for (i = 0; i < c->ntags; i++) {
-		struct tag custom = {c->tags[i].key, TAG_CONSTANT, c->tags[i].value};
-
-		if (custom.key && *custom.key)
-			set_tag(tags, &n, &custom);
-	}
-	return n;
-}
-
-/* Byte order, as InfluxDB wants it (strcmp compares unsigned bytes). */
-static int compare_tags(const void *a, const void *b)
-{
-	return strcmp(((const struct tag *)a)->key, ((const struct tag *)b)->key);
-}
-
-static size_t escaped_most(const char *s)
-{
-	return s ? ESCAPE_GROWTH * strlen(s) : 0;
-}
-
-static char *put_escaped(char *p, enum escape_position position, const char *s)
-{
-	return escape_put(p, position, s, strlen(s));
-}
-
-/* End a piece of constant text at p; the next one begins at what is returned. */
-static char *end_piece(struct program *prog, char *start, char *p, size_t key_len,
-		       enum tag_slot slot)
-{
-	struct piece *piece = &prog->pieces[prog->n++];
-
-	piece->text = start;
-	piece->len = (uint32_t)(p - start);
-	piece->key_len = (uint32_t)key_len;
-	piece->slot = slot;
-	return p + COPY_STEP;
-}
-
-/* Put the sorted tags together; *len is the length of all constant text. 0, or -ENOMEM. */
-static int make_program(struct program *prog, enum point_kind kind, const struct tag *tags,
-			size_t ntags, size_t *len)
-{
-	size_t most = escaped_most(measurements[kind]) + (TAG_SLOTS + 1) * COPY_STEP, i;
-	char *p, *start, *key;
-
-	for (i = 0; i < ntags; i++)
-		most += escaped_most(tags[i].key) + escaped_most(tags[i].value) + 2;
-	prog->text = calloc(1, most);
-	if (!prog->text)
-		return -ENOMEM;
-	start = prog->text;
-	p = put_escaped(start, ESCAPE_MEASUREMENT, measurements[kind]);
-	*len = 0;
-	for (i = 0; i < ntags; i++) {
-		if (tags[i].slot == TAG_CONSTANT && (!tags[i].value || !*tags[i].value))
-			continue;
-		key = p;
-		*p++ = ',';
-		p = put_escaped(p, ESCAPE_TAG, tags[i].key);
-		*p++ = '=';
-		if (tags[i].slot == TAG_CONSTANT) {
-			p = put_escaped(p, ESCAPE_TAG, tags[i].value);
-			continue;
-		}
-		*len += (size_t)(p - start);
-		start = end_piece(prog, start, p, (size_t)(p - key), tags[i].slot);
-		p = start;
-	}
-	*len += (size_t)(p - start);
-	end_piece(prog, start, p, 0, TAG_CONSTANT);
-	return 0;
-}
-
 static int make_programs(struct line_encoder *e, const struct line_config *c)
 {
-	size_t constant, most = 0, n;
-	struct tag *tags;
-	int kind, err = 0;
+	size_t constant = 0, most = 0;
+	int i, err = 0;
 
-	tags = calloc(BUILTIN_TAGS_MAX + c->ntags, sizeof(*tags));
-	if (!tags)
-		return -ENOMEM;
-	for (kind = 0; kind < POINT_KINDS && !err; kind++) {
-		n = collect_tags(tags, c, (enum point_kind)kind);
-		qsort(tags, n, sizeof(*tags), compare_tags);
-		err = make_program(&e->programs[kind], (enum point_kind)kind, tags, n, &constant);
+	for (i = 0; i < 2 * POINT_KINDS && !err; i++) {
+		err = tag_program_make(&e->programs[i / 2][i % 2], c, (enum point_kind)(i / 2),
+				       i % 2, &constant);
 		if (!err && constant > most)
 			most = constant;
 	}
-	free(tags);
 	e->max_bytes = most + DYNAMIC_MAX;
 	if (!err && e->max_bytes > LINE_MAX_BYTES)
 		err = -EMSGSIZE;
@@ -301,12 +101,12 @@ struct line_encoder *line_encoder_new(const struct line_config *config)
 
 void line_encoder_free(struct line_encoder *e)
 {
-	int kind;
+	int i;
 
 	if (!e)
 		return;
-	for (kind = 0; kind < POINT_KINDS; kind++)
-		free(e->programs[kind].text);
+	for (i = 0; i < 2 * POINT_KINDS; i++)
+		tag_program_free(&e->programs[i / 2][i % 2]);
 	free(e);
 }
 
@@ -333,8 +133,8 @@ static inline char *put_padded(char *p, const char *s, size_t len)
 	size_t i = 0;
 
 	do {
-		memcpy(p + i, s + i, COPY_STEP);
-		i += COPY_STEP;
+		memcpy(p + i, s + i, TAG_COPY_STEP);
+		i += TAG_COPY_STEP;
 	} while (i < len);
 	return p + len;
 }
@@ -345,8 +145,13 @@ static inline char *put_octet(char *p, const struct octet_text *o)
 	return p + o->len;
 }
 
-static inline char *put_address(const struct line_encoder *e, char *p, const struct ip_addr *a)
+static inline char *put_address(const struct line_encoder *e, char *p,
+				const struct point_side *side)
 {
+	const struct ip_addr *a = &side->addr;
+
+	if (side->addr_other)
+		return PUT(p, POINT_OTHER);
 	if (!addr_is_v4(a))
 		return p + addr_format(a, p);
 	p = put_octet(p, &e->octets[a->b[12]]);
@@ -360,30 +165,43 @@ static inline char *put_address(const struct line_encoder *e, char *p, const str
 
 static inline char *put_port(char *p, const struct point_side *side)
 {
+	if (side->port_other)
+		return PUT(p, POINT_OTHER);
 	if (!side->port_folded)
 		return format_u64(p, side->port);
 	*p = '*';
 	return p + 1;
 }
 
-/* A text of a point, cut between characters where it is too long to be one. */
-static char *put_text(char *p, enum escape_position position, const char *s, size_t len)
+static size_t text_cut(const char *s, size_t len, size_t most)
 {
 	size_t back = 0;
 
-	if (len > LINE_TEXT_MAX) {
-		len = LINE_TEXT_MAX;
-		while (back < 3 && ((unsigned char)s[len - back] & 0xc0) == 0x80)
-			back++;
-		len -= back;
-	}
-	return escape_put(p, position, s, len);
+	if (len <= most)
+		return len;
+	while (back < 3 && ((unsigned char)s[most - back] & 0xc0) == 0x80)
+		back++;
+	return most - back;
+}
+
+size_t line_text_len(enum point_tag tag, const struct text *t)
+{
+	if (tag == POINT_TAG_PROCESS_NAME || tag == POINT_TAG_CONTAINER_ID)
+		return text_cut(t->s, t->len, LINE_PROCESS_MAX);
+	if (tag >= POINT_TAG_SRC_COUNTRY && tag <= POINT_TAG_DST_ASN)
+		return text_cut(t->s, t->len, LINE_PLACE_MAX);
+	return text_cut(t->s, t->len, LINE_TEXT_MAX);
+}
+
+static char *put_text(char *p, enum point_tag tag, const struct text *t)
+{
+	return escape_put(p, ESCAPE_TAG, t->s, line_text_len(tag, t));
 }
 
 static char *put_string(char *p, const struct text *t)
 {
 	*p++ = '"';
-	p = put_text(p, ESCAPE_STRING, t->s, t->len);
+	p = escape_put(p, ESCAPE_STRING, t->s, text_cut(t->s, t->len, LINE_TEXT_MAX));
 	*p++ = '"';
 	return p;
 }
@@ -456,76 +274,125 @@ static char *put_http_version(char *p, uint8_t minor)
 
 static char *put_self_tag(char *p, const char *s)
 {
-	return s ? put_text(p, ESCAPE_TAG, s, strlen(s)) : p;
+	return s ? escape_put(p, ESCAPE_TAG, s, text_cut(s, strlen(s), LINE_TEXT_MAX)) : p;
 }
 
-/* The slots of the kinds that few points have. */
-static char *put_rare_slot(char *p, enum tag_slot slot, const struct point *pt)
+static char *put_place(char *p, int slot, const struct point *pt)
+{
+	bool dst = slot >= POINT_TAG_DST_COUNTRY;
+	const struct geo_info *g = dst ? pt->dst_geo : pt->src_geo;
+	const struct text *t;
+
+	if (!g)
+		return p;
+	switch (dst ? slot - POINT_TAG_DST_COUNTRY + POINT_TAG_SRC_COUNTRY : slot) {
+	case POINT_TAG_SRC_COUNTRY:
+		t = &g->country;
+		break;
+	case POINT_TAG_SRC_PROVINCE:
+		t = &g->province;
+		break;
+	case POINT_TAG_SRC_CITY:
+		t = &g->city;
+		break;
+	case POINT_TAG_SRC_ISP:
+		t = &g->isp;
+		break;
+	default:
+		t = &g->asn;
+	}
+	return t->len ? put_text(p, (enum point_tag)slot, t) : p;
+}
+
+/* The slots that only netflow points have. */
+static char *put_process_slot(char *p, int slot, const struct point *pt)
+{
+	const struct text *t = slot == POINT_TAG_PROCESS_NAME   ? &pt->process_name
+			       : slot == POINT_TAG_CONTAINER_ID ? &pt->container_id
+								: &pt->dst_domain;
+
+	if (slot == POINT_TAG_PID)
+		return pt->pid ? format_u64(p, pt->pid) : p;
+	return t->len ? put_text(p, (enum point_tag)slot, t) : p;
+}
+
+/* The slots that few points have. */
+static char *put_rare_slot(char *p, int slot, const struct point *pt)
 {
 	switch (slot) {
-	case TAG_DNS_RCODE:
+	case POINT_TAG_RCODE:
 		return format_i32(p, pt->u.dnsflow.rcode);
-	case TAG_DNS_DOMAIN:
+	case POINT_TAG_DOMAIN:
 		if (!(pt->has & POINT_HAS_DOMAIN))
 			return p;
-		return put_text(p, ESCAPE_TAG, pt->u.dnsflow.domain.s, pt->u.dnsflow.domain.len);
-	case TAG_DNS_TYPE:
+		return put_text(p, POINT_TAG_DOMAIN, &pt->u.dnsflow.domain);
+	case POINT_TAG_QUERY_TYPE:
 		if (!(pt->has & POINT_HAS_QUERY_TYPE))
 			return p;
 		return put_query_type(p, pt->u.dnsflow.query_type);
-	case TAG_HTTP_METHOD:
-		return put_text(p, ESCAPE_TAG, pt->u.httpflow.method.s, pt->u.httpflow.method.len);
-	case TAG_HTTP_PATH:
-		return put_text(p, ESCAPE_TAG, pt->u.httpflow.path.s, pt->u.httpflow.path.len);
-	case TAG_HTTP_STATUS:
+	case POINT_TAG_METHOD:
+		return put_text(p, POINT_TAG_METHOD, &pt->u.httpflow.method);
+	case POINT_TAG_PATH:
+		return put_text(p, POINT_TAG_PATH, &pt->u.httpflow.path);
+	case POINT_TAG_STATUS_CODE:
 		return format_u64(p, pt->u.httpflow.status_code);
-	case TAG_HTTP_VERSION:
+	case POINT_TAG_HTTP_VERSION:
 		return put_http_version(p, pt->u.httpflow.version);
 	case TAG_SELF_WORKER:
 		return put_self_tag(p, pt->u.self.worker);
 	case TAG_SELF_SOURCE:
 		return put_self_tag(p, pt->u.self.source);
-	default:
+	case TAG_CONSTANT:
 		return p;
+	default:
+		if (slot >= POINT_TAG_PID && slot <= POINT_TAG_DST_DOMAIN)
+			return put_process_slot(p, slot, pt);
+		return put_place(p, slot, pt);
 	}
 }
 
-static inline char *put_slot(struct line_encoder *e, char *p, enum tag_slot slot,
-			     const struct point *pt)
+static inline char *put_slot(struct line_encoder *e, char *p, int slot, const struct point *pt)
 {
 	switch (slot) {
-	case TAG_DIRECTION:
+	case POINT_TAG_DIRECTION:
 		return pt->incoming ? PUT(p, "incoming") : PUT(p, "outgoing");
-	case TAG_FAMILY:
+	case POINT_TAG_FAMILY:
 		return put_family(p, pt);
-	case TAG_TRANSPORT:
+	case POINT_TAG_TRANSPORT:
 		return put_transport(p, pt->transport);
-	case TAG_SRC_IP:
-		return put_address(e, p, &pt->src.addr);
-	case TAG_SRC_PORT:
+	case POINT_TAG_SRC_IP:
+		return put_address(e, p, &pt->src);
+	case POINT_TAG_SRC_PORT:
 		return put_port(p, &pt->src);
-	case TAG_SRC_CLASS:
+	case POINT_TAG_SRC_IP_TYPE:
 		return put_class(e, p, &pt->src.addr);
-	case TAG_DST_IP:
-		return put_address(e, p, &pt->dst.addr);
-	case TAG_DST_PORT:
+	case POINT_TAG_DST_IP:
+		return put_address(e, p, &pt->dst);
+	case POINT_TAG_DST_PORT:
 		return put_port(p, &pt->dst);
-	case TAG_DST_CLASS:
+	case POINT_TAG_DST_IP_TYPE:
 		return put_class(e, p, &pt->dst.addr);
 	default:
 		return put_rare_slot(p, slot, pt);
 	}
 }
 
+static bool has_extras(const struct point *pt)
+{
+	return pt->pid || pt->process_name.len || pt->container_id.len || pt->dst_domain.len ||
+	       pt->src_geo || pt->dst_geo;
+}
+
 static char *put_tags(struct line_encoder *e, char *p, const struct point *pt)
 {
-	const struct program *prog = &e->programs[pt->kind];
-	const struct piece *piece, *end = prog->pieces + prog->n;
+	const struct tag_program *prog = &e->programs[pt->kind][has_extras(pt)];
+	const struct tag_piece *piece, *end = prog->pieces + prog->n;
+	uint64_t absent = pt->absent; /* of 64 bits, because slots go beyond POINT_TAGS */
 	char *q;
 
 	for (piece = prog->pieces; piece < end; piece++) {
 		p = put_padded(p, piece->text, piece->len);
-		q = put_slot(e, p, piece->slot, pt);
+		q = absent >> piece->slot & 1 ? p : put_slot(e, p, piece->slot, pt);
 		p = q == p ? p - piece->key_len : q;
 	}
 	return p;
@@ -534,6 +401,29 @@ static char *put_tags(struct line_encoder *e, char *p, const struct point *pt)
 /* --- Fields ----------------------------------------------------------------------------------- */
 
 #define PUT_COUNT(p, name, v) format_count(PUT(p, name "="), v)
+
+/* Degrees as a float field; nothing for what are none (also NaN, which compares as nothing). */
+static char *put_degrees(char *p, const char *name, double degrees, double most)
+{
+	char digits[COORDINATE_DIGITS];
+	uint32_t units, part;
+	int i;
+
+	if (!(degrees >= -most && degrees <= most))
+		return p;
+	p = put_bytes(p, name, strlen(name));
+	units = (uint32_t)((degrees < 0 ? -degrees : degrees) * 1e6 + 0.5);
+	if (degrees < 0 && units)
+		*p++ = '-';
+	p = format_u64(p, units / 1000000);
+	*p++ = '.';
+	part = units % 1000000;
+	for (i = COORDINATE_DIGITS; i-- > 0; part /= 10)
+		digits[i] = (char)('0' + part % 10);
+	for (i = COORDINATE_DIGITS; i > 1 && digits[i - 1] == '0';)
+		i--;
+	return put_bytes(p, digits, (size_t)i);
+}
 
 static char *put_netflow(char *p, const struct point *pt)
 {
@@ -558,6 +448,10 @@ static char *put_netflow(char *p, const struct point *pt)
 	}
 	if (pt->has & POINT_HAS_CONNECT_LATENCY)
 		p = PUT_COUNT(p, ",connect_latency", n->connect_latency_us);
+	if (pt->dst_geo && pt->dst_geo->has_coordinates) {
+		p = put_degrees(p, ",dst_lat=", pt->dst_geo->lat, 90);
+		p = put_degrees(p, ",dst_lon=", pt->dst_geo->lon, 180);
+	}
 	return p;
 }
 
@@ -569,6 +463,11 @@ static char *put_latency(char *p, const struct point *pt, uint64_t mean_ns, uint
 	return PUT_COUNT(p, ",latency_max", max_ns);
 }
 
+static bool is_there(const struct point *pt, enum point_tag tag)
+{
+	return !(pt->absent & POINT_TAG_BIT(tag));
+}
+
 static char *put_dnsflow(char *p, const struct point *pt, bool key_fields)
 {
 	const struct point_dnsflow *d = &pt->u.dnsflow;
@@ -576,11 +475,13 @@ static char *put_dnsflow(char *p, const struct point *pt, bool key_fields)
 	p = PUT_COUNT(p, " count", d->count);
 	p = put_latency(p, pt, d->latency_ns, d->latency_max_ns);
 	if (key_fields) {
-		p = format_i32(PUT(p, ",rcode="), d->rcode);
-		*p++ = 'i';
-		if (pt->has & POINT_HAS_DOMAIN)
+		if (is_there(pt, POINT_TAG_RCODE)) {
+			p = format_i32(PUT(p, ",rcode="), d->rcode);
+			*p++ = 'i';
+		}
+		if ((pt->has & POINT_HAS_DOMAIN) && is_there(pt, POINT_TAG_DOMAIN))
 			p = put_string(PUT(p, ",domain="), &d->domain);
-		if (pt->has & POINT_HAS_QUERY_TYPE) {
+		if ((pt->has & POINT_HAS_QUERY_TYPE) && is_there(pt, POINT_TAG_QUERY_TYPE)) {
 			p = put_query_type(PUT(p, ",query_type=\""), d->query_type);
 			*p++ = '"';
 		}
@@ -595,11 +496,16 @@ static char *put_httpflow(char *p, const struct point *pt, bool key_fields)
 	p = PUT_COUNT(p, " count", h->count);
 	p = put_latency(p, pt, h->latency_ns, h->latency_max_ns);
 	if (key_fields) {
-		p = put_string(PUT(p, ",method="), &h->method);
-		p = put_string(PUT(p, ",path="), &h->path);
-		p = PUT_COUNT(p, ",status_code", h->status_code);
-		p = put_http_version(PUT(p, ",http_version=\""), h->version);
-		*p++ = '"';
+		if (is_there(pt, POINT_TAG_METHOD))
+			p = put_string(PUT(p, ",method="), &h->method);
+		if (is_there(pt, POINT_TAG_PATH))
+			p = put_string(PUT(p, ",path="), &h->path);
+		if (is_there(pt, POINT_TAG_STATUS_CODE))
+			p = PUT_COUNT(p, ",status_code", h->status_code);
+		if (is_there(pt, POINT_TAG_HTTP_VERSION)) {
+			p = put_http_version(PUT(p, ",http_version=\""), h->version);
+			*p++ = '"';
+		}
 	}
 	return h->truncated ? PUT(p, ",truncated=true") : p;
 }

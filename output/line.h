@@ -18,6 +18,8 @@
 enum {
 	LINE_MAX_BYTES = 64 * 1024, /* no line is longer */
 	LINE_TEXT_MAX = 1024,       /* bytes of one text of a point; a longer one is cut */
+	LINE_PROCESS_MAX = 256,     /* the same of process_name and container_id */
+	LINE_PLACE_MAX = 128,       /* the same of GeoIP texts */
 };
 
 struct line_tag {
@@ -35,7 +37,18 @@ struct line_config {
 	 * written. */
 	const char *(*address_class)(const struct ip_addr *a);
 	bool key_fields_as_tags; /* points.key_fields: tag */
+	/* Names of tags that no netflow, dnsflow or httpflow point gets (points.exclude_tags), custom
+	 * ones included. The points that become alike are for merge.h to add up. */
+	const char *const *exclude;
+	size_t nexclude;
 };
+
+/* Names of the tags that a point itself gives. */
+extern const char *const line_tag_names[POINT_TAGS];
+
+/* Bytes of this text that are written as this tag (or key field): what is beyond its limit is cut,
+ * between characters. */
+size_t line_text_len(enum point_tag tag, const struct text *t);
 
 /* Belongs to one thread. */
 struct line_encoder;

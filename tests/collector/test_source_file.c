@@ -197,22 +197,84 @@ static void test_pcapng(void)
 	CHECK_INT(seen.frames[1].wirelen, 60);
 }
 
+/* Interfaces of different link types and snapshot lengths, which libpcap refuses. */
 static void test_pcapng_mixed(void)
 {
 	ng_section();
 	ng_interface(1, 262144, false);
 	ng_frame(0, 1500000000123456ULL);
-	ng_interface(101, 262144, false);
+	ng_interface(101, 65535, false);
 	ng_frame(1, 1500000000123457ULL);
+	CHECK_INT(read_it(), -ENODATA);
+	CHECK_INT(seen.n, 2);
+	CHECK_INT(seen.frames[0].link, LINK_ETHERNET);
+	CHECK_INT(seen.frames[1].link, LINK_RAW);
+	CHECK_INT(seen.frames[0].iface, 0);
+	CHECK_INT(seen.frames[1].iface, 0);
+	ng_frame(2, 1500000000123457ULL);
 	CHECK_INT(read_it(), FL_EFORMAT);
-	CHECK_INT(seen.n, 1); /* what was readable */
-	CHECK_MSG(strstr(why, "frame 2: ") && strstr(why, "dumpcap"), "%s", why);
+	CHECK_INT(seen.n, 2); /* what was readable */
+	CHECK_MSG(strstr(why, "frame 3: at byte ") && strstr(why, "names interface 2"), "%s", why);
+}
+
+/* Frames of a link type that is not read are handed over for the engine to count as unknown, also
+ * those in front of the first one that is read; a file that has no other is refused. */
+static void test_pcapng_unread(void)
+{
+	size_t i;
+
+	ng_section();
+	ng_interface(127, 262144, false);
+	CHECK_INT(read_it(), FL_EFORMAT);
+	CHECK_MSG(strstr(why, "link type 127 ") && strstr(why, "is not read"), "%s", why);
+	for (i = 0; i < 50; i++)
+		ng_frame(0, 1500000000000000ULL + i);
+	CHECK_INT(read_it(), FL_EFORMAT);
+	CHECK_INT(seen.n, 0);
+	CHECK_MSG(strstr(why, "link type 127 ") && strstr(why, "is not read"), "%s", why);
+	for (; i < 70; i++)
+		ng_frame(0, 1500000000000000ULL + i);
+	ng_interface(1, 262144, false);
+	CHECK_INT(read_it(), -ENODATA);
+	CHECK_INT(seen.n, 70);
+	ng_frame(1, 1500000000000100ULL);
+	ng_frame(0, 1500000000000101ULL);
+	ng_frame(1, 1500000000000102ULL);
+	CHECK_INT(read_it(), -ENODATA);
+	if (!CHECK(seen.n == 73))
+		return;
+	for (i = 0; i < 73; i++) {
+		bool read = i == 70 || i == 72;
+
+		CHECK_INT(seen.frames[i].link, read ? LINK_ETHERNET : LINK_NULL);
+		CHECK_INT(seen.first[i], read ? 0xa0 : 0); /* of no address family */
+		CHECK_INT(seen.frames[i].wirelen, 60);
+	}
+	CHECK_INT(seen.frames[0].time_ns, 1500000000000000000ULL);
+	CHECK_INT(seen.frames[70].time_ns, 1500000000000100000ULL);
+	CHECK_INT(seen.frames[71].time_ns, 1500000000000101000ULL);
+}
+
+/* Standard input, of which nothing can be read twice. */
+static void test_pipe(void)
+{
+	int fds[2], saved = dup(STDIN_FILENO);
+
 	ng_section();
 	ng_interface(1, 262144, false);
-	ng_interface(1, 65535, false);
-	ng_frame(1, 1500000000123457ULL);
-	CHECK_INT(read_it(), FL_EFORMAT);
-	CHECK_MSG(strstr(why, "editcap"), "%s", why);
+	ng_frame(0, 1500000000123456ULL);
+	if (!CHECK(saved >= 0 && !pipe(fds)))
+		return;
+	CHECK_INT(write(fds[1], out, len), len);
+	close(fds[1]);
+	CHECK_INT(dup2(fds[0], STDIN_FILENO), STDIN_FILENO);
+	close(fds[0]);
+	CHECK_INT(read_path("-"), -ENODATA);
+	CHECK_INT(seen.n, 1);
+	CHECK_INT(read_path("-"), FL_EFORMAT);
+	CHECK_MSG(strstr(why, "is empty"), "%s", why);
+	CHECK_INT(dup2(saved, STDIN_FILENO), STDIN_FILENO);
+	close(saved);
 }
 
 static void test_links(void)
@@ -262,7 +324,9 @@ static void test_batches(void)
 		      seen.frames[i].time_ns == i * 1000000000ULL);
 }
 
-/* Frames that fill the arena before the batch is full. */
+/* Frames that do not all fit the buffer at once: a batch ends where the buffer does. */
+enum { BIG_FRAMES = 25 };
+
 static void test_big_frames(void)
 {
 	static uint8_t big[100000];
@@ -278,7 +342,7 @@ static void test_big_frames(void)
 	put(262144, 4, false); /* snapshot length */
 	put(1, 4, false);
 	fwrite(out, 1, len, f);
-	for (i = 0; i < 10; i++) {
+	for (i = 0; i < BIG_FRAMES; i++) {
 		len = 0;
 		pcap_frame(i, 0, 0, sizeof(big), false);
 		out[8] = (uint8_t)(sizeof(big) & 0xff);
@@ -290,9 +354,9 @@ static void test_big_frames(void)
 	}
 	fclose(f);
 	CHECK_INT(read_path(path), -ENODATA);
-	CHECK_INT(seen.n, 10);
-	CHECK_INT(seen.most, 2); /* 256 KiB hold two */
-	for (i = 0; i < 10; i++)
+	CHECK_INT(seen.n, BIG_FRAMES);
+	CHECK_INT(seen.most, 10); /* 1 MiB holds ten of the first 64 */
+	for (i = 0; i < BIG_FRAMES; i++)
 		CHECK(seen.first[i] == i + 1 && seen.last[i] == i + 1 &&
 		      seen.frames[i].caplen == sizeof(big));
 	unlink(path);
@@ -354,6 +418,9 @@ static void test_not_captures(void)
 	    {"hello, world, this is no capture", 32, "is not a capture: want a pcap or pcapng"},
 	    {"\x1f\x8b\x08\0\0\0\0\0\0\0\0\0", 12, "zcat"},
 	    {"\x28\xb5\x2f\xfd\0\0\0\0\0\0\0\0", 12, "zstdcat"},
+	    {"\nhello, world", 13, "is not a capture: want a pcap or pcapng"},
+	    {"\n\r\r\n\0\0\0\0hello, world", 20, "is not a capture: want a pcap or pcapng"},
+	    {"\n\r\r\n", 4, "cannot be read: frame 1: at byte 0: the file ends"},
 	    {"snoop\0\0\0\0\0\0\2\0\0\0\4", 16, "editcap"},
 	};
 	size_t i;
@@ -394,7 +461,9 @@ static void test_progress(void)
 }
 
 TEST_MAIN({"pcap: byte orders and units", test_pcap_formats}, {"pcapng: interfaces", test_pcapng},
-	  {"pcapng: what libpcap will not read", test_pcapng_mixed}, {"link types", test_links},
-	  {"batches", test_batches}, {"frames that fill the arena", test_big_frames},
+	  {"pcapng: different interfaces", test_pcapng_mixed},
+	  {"pcapng: links that are not read", test_pcapng_unread}, {"a pipe", test_pipe},
+	  {"link types", test_links}, {"batches", test_batches},
+	  {"frames that fill the arena", test_big_frames},
 	  {"odd times and lengths", test_odd_values}, {"cut files", test_cut},
 	  {"not captures", test_not_captures}, {"progress", test_progress})

@@ -206,7 +206,8 @@ static enum http_answers on_head(void *ctx, const struct http_head *h)
 			l->max_target = (unsigned int)h->target_len;
 		if (h->target_cut)
 			say(l, "_", 1);
-		snprintf(num, sizeof(num), " 1.%u;", h->version);
+		snprintf(num, sizeof(num), h->version == HTTP_VERSION_UNKNOWN ? " ?;" : " 1.%u;",
+			 h->version);
 	} else {
 		snprintf(num, sizeof(num), "%u%s;", h->status, h->upgrade ? "^" : "");
 	}
@@ -382,10 +383,10 @@ static void test_cut_heads(void)
 	    {"GE", "LOST", 0},
 	    {"GET", "LOST", 0},
 	    {"GET ", "LOST", 0},
-	    {"GET /", "~GET /_ 1.1;LOST", 0},
-	    {"GET /a?b", "~GET /a?b_ 1.1;LOST", 0},
-	    {"GET /a ", "~GET /a 1.1;LOST", 0},
-	    {"GET /a HTTP/1.", "~GET /a 1.1;LOST", 0},
+	    {"GET /", "~GET /_ ?;LOST", 0},
+	    {"GET /a?b", "~GET /a?b_ ?;LOST", 0},
+	    {"GET /a ", "~GET /a ?;LOST", 0},
+	    {"GET /a HTTP/1.", "~GET /a ?;LOST", 0},
 	    {"GET /a HTTP/1.0", "~GET /a 1.0;LOST", 0},
 	    {"GET /a HTTP/1.0\r\nHo", "~GET /a 1.0;LOST", 0},
 	    {"GET /a HTTP/1.0\r\n\r\nPOS", "GET /a 1.0;end;LOST", 0},

@@ -34,6 +34,29 @@ def pcapng(frames, order="<", links=(1,), snaps=(65535,)):
     return b
 
 
+def clocks(frames):
+    """A pcapng file with one frame from each of several interfaces, which count time in units of their own."""
+    b = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 2, -1))
+    units = [(0, 0), (3, 0), (12, 0), (0xA0, 0), (0xBF, 5), (6, -5)]
+    for unit, offset in units:
+        b += block(1, struct.pack("<HHI", 1, 0, 0) + struct.pack("<HHB3x", 9, 1, unit) +
+                   struct.pack("<HHq", 14, 8, offset) + struct.pack("<HH", 0, 0))
+    for i, f in enumerate(frames):
+        b += block(6, struct.pack("<IIIII", i % len(units), 1, i, len(f), len(f)) + f)
+    return b
+
+
+def other_blocks(frames):
+    """A pcapng file with the obsolete packet block, name resolution, statistics, and a custom block."""
+    b = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
+    b += block(1, struct.pack("<HHI", 1, 0, 60))
+    b += block(4, b"\1\0\x0a\0\xc0\0\2\1host\0\0\0\0\0\0\0")
+    for f in frames:
+        b += block(2, struct.pack("<HHIIII", 0, 1, 0x50000, 7, len(f), len(f)) + f)
+        b += block(3, struct.pack("<I", len(f)) + f[:60])
+    return b + block(5, b"\0" * 12) + block(0xBAD, struct.pack("<I", 32473) + b"custom")
+
+
 def ip4(proto, payload, src=b"\x0a\0\0\1", dst=b"\x0a\0\0\2", frag=0, ident=7):
     return struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(payload), ident, frag, 64, proto, 0) + src + dst + payload
 
@@ -132,6 +155,14 @@ def main():
         "ng-be.pcapng": pcapng(eth[:4], ">"),
         "ng-two.pcapng": pcapng(eth[:4], "<", (1, 1), (65535, 65535)),
         "ng-links.pcapng": pcapng(eth[:2], "<", (1, 101), (65535, 65535)),
+        "ng-snaps.pcapng": pcapng(eth[:4], "<", (1, 1), (96, 0)),
+        "ng-unread.pcapng": pcapng(eth[:4], "<", (127, 1), (65535, 65535)),
+        "ng-only-unread.pcapng": pcapng(eth[:2], "<", (127,)),
+        "ng-sections.pcapng": pcapng(eth[:2]) + pcapng(dns()[:2], ">", (101,)),
+        "ng-clocks.pcapng": clocks(eth[:6]),
+        "ng-other-blocks.pcapng": other_blocks(eth[:2]),
+        "ng-cut.pcapng": pcapng(eth[:2])[:-70],
+        "ng-lengths-differ.pcapng": pcapng(eth[:2])[:-4] + b"\0\0\0\1",
     }
     os.makedirs(OUT, exist_ok=True)
     for name, data in sorted(seeds.items()):

@@ -156,6 +156,17 @@ def wait_until(what, condition, seconds=10):
     raise RuntimeError('not within %g s: %s' % (seconds, what))
 
 
+class Listener(socket.socket):
+    """close() alone leaves the port taken while another thread is in accept()."""
+
+    def close(self):
+        try:
+            self.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        super().close()
+
+
 # --- namespaces --------------------------------------------------------------------------------------
 
 class Namespace:
@@ -183,8 +194,11 @@ class Namespace:
         processes.append(p)
         return p
 
-    def write(self, path, text):
-        self.run(['sh', '-c', 'echo %s > %s' % (text, path)])
+    def sent_again(self):
+        """TCP segments that this host has sent again: RFC 4022, tcpRetransSegs."""
+        rows = [line.split() for line in self.run(['cat', '/proc/net/snmp']).splitlines()]
+        names, values = [r for r in rows if r[0] == 'Tcp:']
+        return int(values[names.index('RetransSegs')])
 
     def __enter__(self):
         self.back = os.open('/proc/thread-self/ns/net', os.O_RDONLY)
@@ -209,7 +223,9 @@ class Namespace:
         return s
 
     def listen(self, address, port):
-        s = self.socket(socket.AF_INET6 if ':' in address else socket.AF_INET)
+        with self:
+            s = Listener(socket.AF_INET6 if ':' in address else socket.AF_INET, socket.SOCK_STREAM)
+        s.settimeout(10)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if address == '::':
             s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
@@ -239,7 +255,7 @@ def veth(ns1, name1, ns2, name2, addresses1=(), addresses2=()):
     for ns, name, addresses in ((ns1, name1, addresses1), (ns2, name2, addresses2)):
         for a in addresses:
             ns.ip('addr add %s dev %s%s' % (a, name, ' nodad' if ':' in a else ''))
-        ns.ip('link set %s up' % name)
+        ns.ip('link set dev %s up' % name)
     ns1.wait_running(name1)
     ns2.wait_running(name2)
 

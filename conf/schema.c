@@ -1,0 +1,209 @@
+/* schema.c - see schema.h. What a setting does to the points is told in docs/points.md. */
+#include "conf/schema.h"
+
+#include <string.h>
+
+#define MS  1000000ULL
+#define SEC 1000000000ULL
+#define MIN (60 * SEC)
+#define HR  (3600 * SEC)
+#define KIB 1024ULL
+#define MIB (1024 * KIB)
+
+#define AT(m)     offsetof(struct conf, m)
+#define COUNT(a)  (sizeof(a) / sizeof((a)[0]))
+#define LIST_SOME (CONF_LIST | CONF_SOME)
+
+/* In the order of the enums of conf.h. */
+static const char *const modes[] = {"auto", "packet", "socket", "probe", NULL};
+static const char *const tunnels[] = {"outer", "inner", NULL};
+static const char *const paths[] = {"raw", "template", "off", NULL};
+static const char *const key_fields[] = {"field", "tag", NULL};
+static const char *const ip_types[] = {"iana", "datakit", NULL};
+static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+
+/* Tags of flowline's points, and the key fields that points.key_fields makes tags. */
+static const char *const tag_names[] = {
+    "host", "source", "src_ip", "dst_ip", "src_port", "dst_port", "src_ip_type", "dst_ip_type",
+    "transport", "family", "direction", "sub_source", "src_country", "dst_country",
+    "src_province", "dst_province", "src_city", "dst_city", "src_isp", "dst_isp", "src_asn",
+    "dst_asn", "src_k8s_namespace", "dst_k8s_namespace", "src_k8s_deployment_name",
+    "dst_k8s_deployment_name", "src_k8s_service_name", "dst_k8s_service_name",
+    "src_k8s_pod_name", "dst_k8s_pod_name", "pid", "process_name", "container_id", "dst_domain",
+    "rcode", "domain", "query_type", "method", "path", "status_code", "http_version", NULL};
+
+static const struct conf_setting settings[] = {
+    {"host", CONF_STRING, 0, AT(host), 0, CONF_HOST_MOST, 0, "", "web1.example.org", NULL,
+     "The tag host of every point. Empty: this machine's name."},
+    {"tags", CONF_TAG, CONF_LIST, AT(tags), 0, 0, CONF_TAGS_MOST, "", "{env: prod, rack: r12}", NULL,
+     "Tags that are added to every point."},
+    {"local", CONF_NET, CONF_LIST, AT(local), 0, 0, CONF_NETS_MOST, "", "[10.0.0.0/8, fd00::/8]",
+     NULL,
+     "Networks that count as local: their side of a flow is src. This host's own addresses are "
+     "always local when live traffic is watched."},
+    {"interval", CONF_DURATION, 0, AT(interval_ns), SEC, 24 * HR, 0, "60s", "10s", NULL,
+     "Length of a cycle: points are written at its end."},
+
+    {"capture.mode", CONF_ENUM, CONF_RESTART | CONF_LATER, AT(capture.mode), 0, 0, 0, "auto",
+     "packet", modes,
+     "How traffic is watched. auto takes the best that works on this kernel; packet reads "
+     "headers from a packet ring; socket and probe (the kernel's own counters) are reserved."},
+    {"capture.interfaces", CONF_IFACE, CONF_LIST, AT(capture.interfaces), 0, 0, CONF_IFACES_MOST,
+     "", "[eth*, wg0, '!eth9']", NULL,
+     "Interfaces to watch, as patterns; one that begins with ! excludes, and wants quotes. With "
+     "exclusions only, all others are watched. Empty: all."},
+    {"capture.exclude", CONF_EXCLUDE, CONF_LIST | CONF_LATER, AT(capture.exclude), 0, 0, 64, "",
+     "[{port: 22}, {cidr: 10.9.0.0/16, port: [80, 443]}, {process: backup}]", NULL,
+     "Traffic that is left out. A rule names networks (cidr), ports or processes, each one or a "
+     "list; where it names several kinds, all must fit."},
+    {"capture.ring_size", CONF_SIZE, CONF_RESTART, AT(capture.ring_bytes), 512 * KIB, 1024 * MIB,
+     0, "4M", "8M", NULL,
+     "Memory for packets on the way from the kernel, for each interface named. Bursts need more."},
+    {"capture.tunnels", CONF_ENUM, 0, AT(capture.tunnels), 0, 0, 0, "outer", "inner", tunnels,
+     "inner looks into VXLAN and Geneve; outer counts them as UDP flows."},
+
+    {"flows.max_flows", CONF_COUNT, CONF_AUTO | CONF_RESTART, AT(flows.max_flows), 64, 1 << 24, 0,
+     "auto", "262144", NULL,
+     "Flows remembered at one time; with more, the least recently seen end early, and are "
+     "counted. All memory is taken at start. auto: 262144 live, 1048576 for capture files."},
+    {"flows.tcp_idle_timeout", CONF_DURATION, CONF_LATER, AT(flows.tcp_idle_ns), SEC, 24 * HR, 0,
+     "1h", "5m", NULL, "A TCP connection that is silent for so long is forgotten."},
+    {"flows.udp_idle_timeout", CONF_DURATION, CONF_LATER, AT(flows.udp_idle_ns), SEC, 24 * HR, 0,
+     "60s", "5m", NULL, "A UDP flow that is silent for so long has ended."},
+    {"flows.tcp_attempt_timeout", CONF_DURATION, CONF_LATER, AT(flows.tcp_attempt_ns), SEC, HR, 0,
+     "75s", "30s", NULL, "A TCP handshake that is not complete after so long has failed."},
+
+    {"dns.ports", CONF_PORT, LIST_SOME, AT(dns.ports), 0, 0, CONF_PORTS_MOST, "53", "[53, 5300]",
+     NULL, "Ports on which DNS is spoken, over UDP and TCP."},
+    {"dns.timeout", CONF_DURATION, 0, AT(dns.timeout_ns), MS, HR, 0, "5s", "2s", NULL,
+     "A query without an answer is given up (rcode -1)."},
+    {"dns.max_pending", CONF_COUNT, CONF_RESTART | CONF_LATER, AT(dns.max_pending), 64, 1 << 22, 0,
+     "65536", "65536", NULL,
+     "Queries that may wait for their answers at one time; with more, the oldest is given up."},
+
+    {"http.timeout", CONF_DURATION, 0, AT(http.timeout_ns), MS, HR, 0, "60s", "30s", NULL,
+     "A request without a response is given up (status_code 0)."},
+    {"http.max_path", CONF_COUNT, CONF_RESTART, AT(http.max_path), 1, 1024, 0, "150", "150", NULL,
+     "Longer paths are cut to so many bytes."},
+    {"http.paths", CONF_ENUM, CONF_LATER, AT(http.paths), 0, 0, 0, "raw", "template", paths,
+     "raw: as they were asked for; template: /user/123 becomes /user/{id} (numbers, UUIDs, "
+     "hashes, long tokens); off: points have no path."},
+    {"http.max_pending", CONF_COUNT, CONF_RESTART | CONF_LATER, AT(http.max_pending), 64, 1 << 22,
+     0, "65536", "65536", NULL,
+     "Requests that may wait for their responses at one time; with more, the oldest is given up."},
+
+    {"points.fold_client_port", CONF_BOOL, 0, AT(points.fold_client_port), 0, 0, 0, "true", "false",
+     NULL, "Write a client's port as *, so that its connections become one point."},
+    {"points.exclude_tags", CONF_WORD, CONF_LIST | CONF_LATER, AT(points.exclude_tags), 0, 0, 64,
+     "", "[pid, container_id]", tag_names,
+     "Tags that are left out. Points that become alike are merged before they are written."},
+    {"points.key_fields", CONF_ENUM, CONF_LATER, AT(points.key_fields), 0, 0, 0, "field", "tag",
+     key_fields,
+     "tag writes rcode, domain, method, path ... as tags, for backends that keep labels only "
+     "(VictoriaMetrics, Prometheus)."},
+    {"points.ip_types", CONF_ENUM, CONF_LATER, AT(points.ip_types), 0, 0, 0, "iana", "datakit",
+     ip_types,
+     "datakit writes the address class other for public, too, for dashboards built on that."},
+    {"points.dns.domain", CONF_BOOL, CONF_LATER, AT(points.dns_domain), 0, 0, 0, "true", "false",
+     NULL, "Write the queried name into dnsflow points."},
+    {"points.max_series", CONF_COUNT, CONF_RESTART | CONF_LATER, AT(points.max_series), 100,
+     10000000, 0, "100000", "20000", NULL,
+     "Points of one measurement in a cycle. What is over it goes into points marked ~other; "
+     "totals stay exact."},
+
+    {"geoip.databases", CONF_STRING, CONF_LIST | CONF_LATER, AT(geoip.databases), 1, 4095, 16, "",
+     "[/var/lib/flowline/city.mmdb, /var/lib/flowline/asn.mmdb]", NULL,
+     "MaxMind database files (.mmdb): the countries, cities and operators of public addresses. "
+     "Read again when they are replaced. Empty: no such tags."},
+    {"geoip.language", CONF_STRING, CONF_LATER, AT(geoip.language), 2, 16, 0, "en", "zh-CN", NULL,
+     "Language of city names; where a database does not have it, en."},
+    {"geoip.coordinates", CONF_BOOL, CONF_LATER, AT(geoip.coordinates), 0, 0, 0, "false", "true",
+     NULL, "Add the fields dst_lat and dst_lon to netflow points, for maps."},
+
+    {"names.enabled", CONF_BOOL, CONF_LATER, AT(names.enabled), 0, 0, 0, "true", "false", NULL,
+     "Add the tag dst_domain: the name that this host's DNS answers gave an address."},
+    {"names.max_entries", CONF_COUNT, CONF_RESTART | CONF_LATER, AT(names.max_entries), 64, 1 << 22,
+     0, "65536", "65536", NULL,
+     "Names remembered at one time; with more, the least recently used go."},
+
+    {"processes.enabled", CONF_BOOL, CONF_LATER, AT(processes.enabled), 0, 0, 0, "true", "false",
+     NULL, "Add the tags pid, process_name and container_id to flows that end on this host."},
+    {"processes.cpu_share", CONF_PERCENT, CONF_LATER, AT(processes.cpu_percent), 1, 100, 0, "5%",
+     "10%", NULL, "At most so much of one CPU is spent on finding processes."},
+    {"processes.namespaces", CONF_BOOL, CONF_LATER, AT(processes.namespaces), 0, 0, 0, "true",
+     "false", NULL, "Look into other network namespaces (containers), where that is permitted."},
+
+    {"outputs", CONF_OUTPUT, LIST_SOME, AT(outputs), 0, 0, 8, "stdout",
+     "[{file: {path: /var/log/flowline.line}}]", NULL,
+     "Where points go: stdout, or a file (its path; appended to). At present one."},
+
+    {"log.level", CONF_ENUM, 0, AT(log.level), 0, 0, 0, "info", "debug", levels,
+     "How much is said on standard error."},
+
+    {"status.socket", CONF_STRING, CONF_RESTART | CONF_LATER, AT(status.socket), 0, 107, 0, "",
+     "/run/flowline/status.sock", NULL,
+     "A unix socket that tells how flowline is doing (reserved). Empty: none."},
+};
+
+const struct conf_group conf_schema = {settings, COUNT(settings)};
+
+static const struct conf_section sections[] = {
+    {"capture", "How traffic is watched."},
+    {"flows", "Connections and UDP flows."},
+    {"dns", "DNS transactions."},
+    {"http", "HTTP transactions."},
+    {"points", "What the points hold."},
+    {"points.dns", "What dnsflow points hold."},
+    {"geoip", "Where in the world public addresses are."},
+    {"names", "Names of addresses."},
+    {"processes", "Which process of this host it was."},
+    {"log", "Messages."},
+    {"status", "Self-observation."},
+};
+
+static const struct conf_setting exclude_settings[] = {
+    {"cidr", CONF_NET, CONF_LIST, offsetof(struct conf_exclude, cidr), 0, 0, CONF_NETS_MOST, "",
+     "10.9.0.0/16", NULL, "Networks; either side's address is in one."},
+    {"port", CONF_PORT, CONF_LIST, offsetof(struct conf_exclude, port), 0, 0, CONF_PORTS_MOST, "",
+     "22", NULL, "Ports; either side's is one."},
+    {"process", CONF_STRING, CONF_LIST, offsetof(struct conf_exclude, process), 1, 255, 64, "",
+     "backup", NULL, "Names of processes."},
+};
+
+const struct conf_group conf_exclude_group = {exclude_settings, COUNT(exclude_settings)};
+
+static const struct conf_setting file_settings[] = {
+    {"path", CONF_STRING, CONF_SOME, offsetof(struct conf_output, path), 1, 4095, 0, "",
+     "/var/log/flowline.line", NULL, "The file that points are appended to."},
+};
+
+const char *const conf_output_kinds[] = {"stdout", "file", NULL};
+const struct conf_group conf_output_groups[] = {
+    {NULL, 0},
+    {file_settings, COUNT(file_settings)},
+};
+
+const struct conf_section *conf_section_find(const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT(sections); i++)
+		if (!strcmp(sections[i].path, path))
+			return &sections[i];
+	return NULL;
+}
+
+const struct conf_setting *conf_setting_find(const struct conf_group *g, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < g->n; i++)
+		if (!strcmp(g->settings[i].path, path))
+			return &g->settings[i];
+	return NULL;
+}
+
+bool conf_setting_restarts(const struct conf_setting *s)
+{
+	return s->flags & CONF_RESTART;
+}

@@ -1,0 +1,54 @@
+/* cache.h - what addresses gave, bounded: the least recently asked address goes.
+ *
+ * All address space is taken at start, pages as they are used. Keyed hash: others choose the addresses.
+ */
+#ifndef GEOIP_CACHE_H
+#define GEOIP_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/addr.h"
+#include "common/error.h"
+#include "common/geo.h"
+#include "common/index.h"
+#include "common/siphash.h"
+
+struct geo_entry {
+	struct ip_addr addr;
+	uint32_t hash;
+	uint32_t newer, older; /* neighbours by last use; CACHE_NONE at the ends */
+	bool known;            /* false: asked, and nothing was found */
+	char country[2];
+	char asn[10];          /* room for what info.asn shows */
+	struct geo_info info;
+};
+
+#define CACHE_NONE UINT32_MAX
+
+struct geo_cache {
+	struct geo_entry *entries;
+	uint32_t used, most;
+	uint32_t newest, oldest;
+	struct index index;
+	struct siphash_key key;
+	uint64_t evicted;
+};
+
+/* 0 or -errno. */
+int geo_cache_init(struct geo_cache *c, size_t most) MUST_CHECK;
+void geo_cache_destroy(struct geo_cache *c);
+
+/* Forget everything. */
+void geo_cache_clear(struct geo_cache *c);
+
+uint32_t geo_cache_hash(const struct geo_cache *c, const struct ip_addr *a);
+
+/* The address's entry, now the most recently used, or NULL. */
+struct geo_entry *geo_cache_find(struct geo_cache *c, const struct ip_addr *a, uint32_t hash);
+
+/* An entry for an address that has none: addr, hash and links are set, the rest is the caller's. */
+struct geo_entry *geo_cache_add(struct geo_cache *c, const struct ip_addr *a, uint32_t hash);
+
+#endif

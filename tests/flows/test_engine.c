@@ -1,0 +1,321 @@
+/* test_engine.c - flows/engine.c as a whole, as properties: the same random traffic gives the same sums for any cycle, any
+ * batch and any table size; time that jumps; every frame accounted for.
+ */
+#include "flows/engine.h"
+
+#include "tests/flows/script.h"
+#include "tests/test.h"
+
+/* --- random traffic: TCP, DNS and HTTP of a few hosts ------------------------------------------------- */
+
+static const char *const lives[] = {
+	"c S 0 0; +7 s SA 0 1; +7 c A 1 1; c PA . . 'GET /a HTTP/1.1||'; +900 s PA . ."
+	" 'HTTP/1.1 200 OK|Content-Length: 3||abc'; c FA . .; s FA . .; c A . .",
+	"c S 0 0; +3 s SA 0 1; c A 1 1; c PA . . 1000; +300 c PA 1 1 1000; +300 s A . .; s PA . . 9000; c A . .; s RA . .",
+	"c S 0 0; +1000 c S 0 0; +2000 c S 0 0",
+	"c S 0 0; s RA 0 1",
+	"c PA 500 900 100; +700 s PA 900 600 50; +700 c A 600 950",
+	"c S 0 0; s SA 0 1; c PA 1 1 'HEAD /b HTTP/1.1||GET /c HTTP/1.1||'; +1500 s PA . ."
+	" 'HTTP/1.1 200 OK|Content-Length: 9||'; +4000 s PA . . 'HTTP/1.1 404 No|Content-Length: 0||'",
+};
+
+static void one_life(struct script *s, uint32_t *seed)
+{
+	uint32_t x = build_random(seed);
+
+	s->addr[0] = IP4(10, 0, 0, 1 + (x & 7));
+	s->addr[1] = IP4(10, 0, 1, 1 + (x >> 3 & 7));
+	s->port[0] = (uint16_t)(40000 + (x >> 6 & 0xff));
+	s->isn[0] = build_random(seed);
+	s->isn[1] = build_random(seed);
+	s->ipv6 = x >> 14 & 1;
+	s->proto = x >> 15 & 1 ? PROTO_TCP : PROTO_UDP;
+	s->port[1] = s->proto == PROTO_TCP ? 8080 : 53;
+	if (s->proto == PROTO_TCP) {
+		script_play(s, lives[(x >> 16) % (sizeof(lives) / sizeof(lives[0]))]);
+	} else {
+		script_dns(s, 0, (uint16_t)(x >> 16), "a.test", 1, false, 0);
+		s->time_ns += (x >> 20) * 2000000ULL;
+		if (x >> 17 & 3)
+			script_dns(s, 1, (uint16_t)(x >> 16), "a.test", 1, true, x >> 19 & 3);
+	}
+	s->time_ns += (build_random(seed) & 0xff) * 1000000ULL;
+}
+
+struct outcome {
+	struct record r;
+	struct engine_stats stats;
+};
+
+static void run(struct engine_config *c, struct outcome *o, uint32_t seed, uint32_t n)
+{
+	static struct script s;
+	struct engine_config own;
+	uint32_t i;
+
+	script_config(&own, &o->r);
+	c->sink = own.sink;
+	o->r.sums_only = true;
+	script_init(&s, script_engine(c), PROTO_TCP, 80);
+	for (i = 0; i < n; i++)
+		one_life(&s, &seed);
+	engine_finish(s.e, 0);
+	o->stats = *engine_stats(s.e);
+	engine_free(s.e);
+	CHECK_MSG(!o->r.broken, "%s", o->r.broken);
+}
+
+static void check_same(const struct outcome *a, const struct outcome *b)
+{
+	CHECK(!memcmp(&a->r.net, &b->r.net, sizeof(a->r.net)));
+	CHECK_INT(a->r.dns_count, b->r.dns_count);
+	CHECK_INT(a->r.dns_retries, b->r.dns_retries);
+	CHECK_INT(a->r.http_count, b->r.http_count);
+}
+
+/* Sums over cycles are the totals, whatever a cycle is. */
+static void test_any_interval(void)
+{
+	static const uint64_t intervals[] = {3600000000000ULL, 60000000000ULL, 7000000000ULL, 1000000000ULL,
+					     1000000ULL};
+	static struct outcome first, o;
+	struct engine_config c;
+	uint32_t seed;
+	size_t i;
+
+	for (seed = 1; seed < 6; seed++)
+		for (i = 0; i < sizeof(intervals) / sizeof(intervals[0]); i++) {
+			script_config(&c, &o.r);
+			c.interval_ns = intervals[i];
+			run(&c, i ? &o : &first, seed, 800);
+			if (!i) {
+				CHECK(first.r.net.tcp_established > 50 && first.r.dns_count > 50 &&
+				      first.r.http_count > 50);
+				continue;
+			}
+			check_same(&first, &o);
+			CHECK(o.stats.cycles >= first.stats.cycles);
+		}
+}
+
+/* A small table evicts; bytes and packets stay exact as far as each was in sight. */
+static void test_small_tables(void)
+{
+	static struct outcome large, small;
+	struct engine_config c;
+
+	script_config(&c, &large.r);
+	run(&c, &large, 77, 2000);
+	CHECK_INT(large.stats.flows_evicted, 0);
+	script_config(&c, &small.r);
+	c.max_flows = 8;
+	c.max_dns_pending = c.max_http_pending = 4;
+	c.max_streams = 8;
+	run(&c, &small, 77, 2000);
+	CHECK(small.stats.flows_evicted > 100);
+	CHECK_INT(small.r.net.packets_read + small.r.net.packets_written,
+		  large.r.net.packets_read + large.r.net.packets_written);
+	/* lives are played one after another, so none is evicted in the middle */
+	CHECK_INT(small.r.net.bytes_read + small.r.net.bytes_written,
+		  large.r.net.bytes_read + large.r.net.bytes_written);
+	CHECK_INT(small.r.dns_count + small.r.dns_retries, large.r.dns_count + large.r.dns_retries);
+	CHECK_INT(small.r.http_count, large.r.http_count);
+	CHECK_INT(small.r.net.tcp_established, large.r.net.tcp_established);
+}
+
+/* --- time --------------------------------------------------------------------------------------------- */
+
+static void test_time(void)
+{
+	static struct script s;
+	struct engine_config c;
+	struct record r;
+	int back;
+
+	for (back = 0; back < 2; back++) {
+		script_config(&c, &r);
+		c.step_back = back;
+		script_init(&s, script_engine(&c), PROTO_TCP, 7777);
+		script_play(&s, "c PA 1 1 100; s A 1 101");
+		s.time_ns += 20ULL * 365 * 86400 * 1000000000;
+		script_play(&s, "c PA 101 1 100; s A 1 201");
+		s.time_ns = SCRIPT_TIME;
+		script_play(&s, "c PA 201 1 100; s A 1 301");
+		s.time_ns = 5; /* 1970 */
+		script_play(&s, "c PA 301 1 100");
+		s.time_ns = SCRIPT_TIME + 120000000000ULL;
+		script_play(&s, "c PA 401 1 100");
+		engine_finish(s.e, 0);
+		CHECK_INT(r.net.bytes_written, 500);
+		CHECK_INT(r.net.packets_written + r.net.packets_read, 8);
+		CHECK(engine_stats(s.e)->time_steps >= 2);
+		CHECK_MSG(!r.broken, "%s", r.broken);
+		engine_free(s.e);
+		record_free(&r);
+	}
+}
+
+/* Silence ends flows: a half closed connection ends then, an attempt fails, and each is written once. */
+static void test_idle(void)
+{
+	static struct script s;
+	struct engine_config c;
+	struct record r;
+
+	script_config(&c, &r);
+	script_init(&s, script_engine(&c), PROTO_TCP, 7777);
+	script_play(&s, "c S 0 0; s SA 0 1; c A 1 1; c FA . .; s A 1 2");
+	s.port[0]++;
+	script_play(&s, "c S 0 0");
+	CHECK_INT(engine_stats(s.e)->flows_active, 2);
+	engine_tick(s.e, SCRIPT_TIME + 78 * 1000000000ULL);
+	CHECK_INT(engine_stats(s.e)->flows_active, 1);
+	engine_tick(s.e, SCRIPT_TIME + 3603 * 1000000000ULL);
+	CHECK_INT(engine_stats(s.e)->flows_active, 0);
+	engine_finish(s.e, 0);
+	CHECK_INT(r.net.tcp_established, 1);
+	CHECK_INT(r.net.tcp_closed, 1);
+	CHECK_INT(r.net.tcp_connect_failed, 1);
+	engine_free(s.e);
+	record_free(&r);
+}
+
+/* --- everything is accounted for ------------------------------------------------------------------------ */
+
+static void test_accounting(void)
+{
+	static struct build b;
+	struct engine_config c;
+	struct engine_stats st;
+	struct engine *e;
+	struct record r;
+	uint32_t seed = 8, i, k;
+
+	script_config(&c, &r);
+	e = script_engine(&c);
+	for (i = 0; i < 5000; i++) {
+		struct frame f;
+
+		build_payload(&b, NULL, build_random(&seed) % 100);
+		build_udp(&b, 1000, 53);
+		build_ipv4_fragment(&b, IP4(10, 0, 0, 1), IP4(10, 0, 0, 2), 17, (uint16_t)(i % 10), 0);
+		build_ethernet(&b, 0x0800);
+		for (k = 0; k < 3; k++)
+			*build_at(&b, build_random(&seed) % build_len(&b)) = (uint8_t)build_random(&seed);
+		f = build_frame(&b, LINK_ETHERNET, SCRIPT_TIME + i * 1000000ULL);
+		f.caplen -= build_random(&seed) % 8 ? 0 : build_random(&seed) % f.caplen;
+		f.iface = (uint16_t)(build_random(&seed) % 3);
+		engine_frames(e, &f, 1);
+	}
+	engine_finish(e, 0);
+	st = *engine_stats(e);
+	CHECK_INT(st.packets_seen, st.packets_parsed + st.packets_skipped + st.packets_truncated +
+					   st.packets_malformed + st.packets_unknown + st.packets_duplicate);
+	CHECK_INT(r.net.packets_read + r.net.packets_written + st.fragments_orphaned, st.packets_parsed);
+	CHECK(!r.broken);
+	engine_free(e);
+	record_free(&r);
+}
+
+/* The same packet on a second interface is counted once; on the same one it was really sent twice. */
+static void test_two_interfaces(void)
+{
+	static struct build b;
+	struct engine_config c;
+	struct engine *e;
+	struct record r;
+	uint32_t i, iface;
+
+	script_config(&c, &r);
+	e = script_engine(&c);
+	for (i = 0; i < 10; i++)
+		for (iface = 2; iface < 4; iface++) {
+			struct build_segment t = {.sport = 40000, .dport = 80, .seq = 1 + i * 100,
+						  .flags = TCP_ACK};
+			struct frame f;
+
+			build_payload(&b, NULL, 100);
+			build_tcp(&b, &t);
+			build_ipv4_fragment(&b, IP4(10, 0, 0, 1), IP4(10, 0, 0, 2), 6, (uint16_t)i, 0x4000);
+			f = build_frame(&b, LINK_RAW, SCRIPT_TIME + i);
+			f.iface = (uint16_t)iface;
+			engine_frames(e, &f, 1);
+		}
+	engine_finish(e, 0);
+	CHECK_INT(r.net.packets_written, 10);
+	CHECK_INT(r.net.bytes_written, 1000);
+	CHECK_INT(r.net.retransmits, 0);
+	CHECK_INT(engine_stats(e)->packets_duplicate, 10);
+	engine_free(e);
+	record_free(&r);
+}
+
+/* All frames in one call, or each in its own: the same points. */
+static void test_batches(void)
+{
+	enum { N = 500 };
+	static struct frame frames[N];
+	static struct words words[2];
+	struct engine_config c;
+	struct record r;
+	uint32_t seed, i, way;
+
+	for (way = 0; way < 2; way++) {
+		static struct build b;
+		struct engine *e;
+
+		script_config(&c, &r);
+		c.interval_ns = 1000000000;
+		e = script_engine(&c);
+		for (seed = 5, i = 0; i < N; i++) {
+			uint8_t *copy;
+
+			build_payload(&b, NULL, build_random(&seed) % 100);
+			build_udp(&b, 5000, (uint16_t)(6000 + i / 100));
+			build_ipv4(&b, IP4(10, 0, 0, 1), IP4(10, 0, 0, 2), 17);
+			frames[i] = build_frame(&b, LINK_RAW, SCRIPT_TIME + i * 20000000ULL);
+			copy = malloc(frames[i].caplen);
+			if (!copy)
+				abort();
+			memcpy(copy, frames[i].data, frames[i].caplen);
+			frames[i].data = copy;
+			if (way)
+				engine_frames(e, &frames[i], 1);
+		}
+		if (!way)
+			engine_frames(e, frames, N);
+		engine_finish(e, 0);
+		record_words(&r, true, &words[way]);
+		engine_free(e);
+		record_free(&r);
+		for (i = 0; i < N; i++)
+			free((void *)(uintptr_t)frames[i].data);
+	}
+	CHECK(words[0].len > 100);
+	CHECK_STR(words[0].text, words[1].text);
+}
+
+static void test_refused_configurations(void)
+{
+	struct engine_config c;
+	struct record r;
+
+	script_config(&c, &r);
+	c.interval_ns = 0;
+	CHECK(!engine_new(&c));
+	script_config(&c, &r);
+	c.http_max_path = 1025;
+	CHECK(!engine_new(&c));
+	script_config(&c, &r);
+	c.sink.put = NULL;
+	CHECK(!engine_new(&c));
+}
+
+TEST_MAIN({"any interval gives the same sums", test_any_interval},
+	  {"small tables", test_small_tables},
+	  {"time jumps", test_time},
+	  {"silence", test_idle},
+	  {"every frame is accounted for", test_accounting},
+	  {"a packet on two interfaces", test_two_interfaces},
+	  {"batches", test_batches},
+	  {"configurations that are refused", test_refused_configurations})
