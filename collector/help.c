@@ -26,6 +26,7 @@ static const char program_help[] =
     "  read FILE...   points of capture files (pcap, pcapng; - is standard input)\n"
     "  run            points of live traffic\n"
     "  filters        show the programs that run inside the kernel\n"
+    "  check-config FILE...  tell what is wrong with configuration files\n"
     "  help COMMAND   options and examples of a command (also: COMMAND --help)\n"
     "  version        version and libraries (also: --version)\n"
     "\n"
@@ -33,8 +34,11 @@ static const char program_help[] =
     "  flowline read trace.pcap                  points of a capture\n"
     "  sudo flowline run --interval 10s          all interfaces, points every 10 s\n"
     "  sudo flowline run -i eth0 --duration 1m   one interface, one minute\n"
+    "  flowline --print-default-config           every setting of flowline.yaml(5)\n"
+    "  flowline check-config flowline.yaml       all mistakes, with line and column\n"
     "\n"
-    "Exit status: 0 all well, 1 something failed at run time, 2 wrong usage.\n";
+    "Exit status: 0 all well, 1 something failed at run time, 2 wrong usage\n"
+    "or configuration.\n";
 
 static const char read_head[] =
     "usage: flowline read [OPTION]... FILE...\n"
@@ -90,6 +94,17 @@ static const char filters_tail[] =
     "  flowline filters --dns-ports 53,5300 --tunnels inner\n"
     "      the programs that 'flowline run' would load with these options\n";
 
+static const char check_head[] =
+    "usage: flowline check-config [FILE]...\n"
+    "\n"
+    "Reads configuration files as 'flowline run' would and tells all that is wrong with them,\n"
+    "as FILE:LINE:COLUMN: MESSAGE on standard error. Without FILE: " CONF_DEFAULT_FILE ".\n"
+    "Exit status: 0 all are right, 2 one is not.\n";
+
+static const char check_tail[] = "\n"
+				 "Example:\n"
+				 "  flowline check-config flowline.yaml\n";
+
 static void print_option(const struct option_spec *s)
 {
 	char left[64];
@@ -136,6 +151,8 @@ void help_print(unsigned int command)
 		head = run_head, tail = run_tail;
 	else if (command == COMMAND_FILTERS)
 		head = filters_head, tail = filters_tail;
+	else if (command == COMMAND_CHECK)
+		head = check_head, tail = check_tail;
 	fputs(head, stdout);
 	if (!tail)
 		return;

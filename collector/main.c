@@ -2,22 +2,32 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "collector/commands.h"
 #include "collector/options.h"
 #include "common/log.h"
+#include "conf/schema.h"
 
 static int usage_failed(const struct options *o)
 {
-	const char *line = o->errors, *end;
+	const char *line = o->errors.text, *end;
 
 	for (; (end = strchr(line, '\n')) != NULL; line = end + 1)
 		log_error("%.*s", (int)(end - line), line);
-	if (o->command & (COMMAND_READ | COMMAND_RUN | COMMAND_FILTERS))
+	if (o->errors.left_out)
+		log_error("and %zu more mistakes", o->errors.left_out);
+	if (o->misused && (o->command & (COMMAND_READ | COMMAND_RUN | COMMAND_FILTERS)))
 		log_error("'flowline %s --help' shows how it is used", command_name(o->command));
-	else
+	else if (o->misused)
 		log_error("'flowline --help' shows how it is used");
 	return EXIT_USAGE;
+}
+
+static void say_unread(void *ctx, const struct conf_setting *s)
+{
+	(void)ctx;
+	log_warn("%s is set, but this version does not use it yet", s->path);
 }
 
 static int dispatch(const struct options *o)
@@ -31,6 +41,14 @@ static int dispatch(const struct options *o)
 		return command_run(o);
 	case COMMAND_FILTERS:
 		return command_filters(o);
+	case COMMAND_CHECK:
+		return command_check_config(o);
+	case COMMAND_DEFAULTS:
+		conf_print_default(stdout);
+		break;
+	case COMMAND_MANUAL:
+		conf_print_manual(stdout);
+		break;
 	case COMMAND_VERSION:
 		help_version();
 		break;
@@ -50,10 +68,13 @@ int main(int argc, char **argv)
 	static struct options options;
 	int status;
 
-	if (options_parse(&options, argc, argv)) {
+	if (options_parse(&options, argc, argv, environ)) {
 		status = usage_failed(&options);
 	} else {
-		log_set_level(options.log_level);
+		log_set_level((enum log_level)options.conf.log.level);
+		if ((options.command & (COMMAND_READ | COMMAND_RUN)) &&
+		    conf_each_unread(&options.conf, say_unread, NULL))
+			log_error("memory was refused");
 		status = dispatch(&options);
 	}
 	options_free(&options);

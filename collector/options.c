@@ -1,11 +1,12 @@
-/* options.c - the command line: one table of options, a parser for each kind of value.
+/* options.c - the command line: one table of options, most of them short for a setting of the
+ * configuration (conf/schema.h).
  *
  * getopt_long(3) does the splitting; what it has no words for (which option was meant, which
- * command an option belongs to, what a value should look like) is here.
+ * command an option belongs to) is here. Settings wait until the file and the environment, which
+ * they override, have been read.
  */
 #include "collector/options.h"
 
-#include <ctype.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,83 +14,32 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "conf/schema.h"
+#include "conf/suggest.h"
+#include "conf/value.h"
+
 #define NS_PER_MS 1000000ULL
-#define NS_PER_S  1000000000ULL
-#define NS_PER_H  (3600 * NS_PER_S)
 
 #define READ_RUN (COMMAND_READ | COMMAND_RUN)
 #define ALL      (COMMAND_READ | COMMAND_RUN | COMMAND_FILTERS)
 
-enum { NAME_MOST = 32, OPTIONS_MOST = 40, LONG_BASE = 256 };
+enum { OPTIONS_MOST = 40, LONG_BASE = 256 };
 
-static const char *const command_names[] = {"read", "run", "filters", "help", "version"};
+static const char *const command_names[] = {"read", "run",     "filters",
+					    "help", "version", "check-config"};
 
 #define NCOMMANDS (sizeof(command_names) / sizeof(command_names[0]))
 
 static void PRINTF_LIKE(2, 3) mistake(struct options *o, const char *fmt, ...)
 {
-	size_t room = sizeof(o->errors) - o->errors_len;
+	char text[1024];
 	va_list ap;
-	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(o->errors + o->errors_len, room, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (n < 0 || (size_t)n + 2 > room) { /* the first mistakes will do */
-		o->errors[o->errors_len] = '\0';
-		return;
-	}
-	o->errors_len += (size_t)n;
-	o->errors[o->errors_len++] = '\n';
-	o->errors[o->errors_len] = '\0';
-}
-
-/* Edit distance with neighbours swapped (optimal string alignment), given up beyond NAME_MOST
- * bytes. */
-static unsigned int distance(const char *a, const char *b)
-{
-	unsigned int rows[3][NAME_MOST + 1];
-	size_t la = strlen(a), lb = strlen(b), i, j;
-
-	if (la > NAME_MOST || lb > NAME_MOST)
-		return NAME_MOST;
-	for (j = 0; j <= lb; j++)
-		rows[0][j] = (unsigned int)j;
-	for (i = 1; i <= la; i++) {
-		unsigned int *row = rows[i % 3], *up = rows[(i + 2) % 3], *upup = rows[(i + 1) % 3];
-
-		row[0] = (unsigned int)i;
-		for (j = 1; j <= lb; j++) {
-			unsigned int best = up[j - 1] + (a[i - 1] != b[j - 1]);
-
-			if (up[j] + 1 < best)
-				best = up[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-			    upup[j - 2] + 1 < best)
-				best = upup[j - 2] + 1;
-			row[j] = best;
-		}
-	}
-	return rows[la % 3][lb];
-}
-
-const char *did_you_mean(const char *word, const char *const *words, size_t n)
-{
-	size_t len = strlen(word), i;
-	unsigned int most = len < 3 ? 1 : (unsigned int)(len / 3 + 1), best = most + 1;
-	const char *meant = NULL;
-
-	for (i = 0; i < n; i++) {
-		unsigned int d = distance(word, words[i]);
-
-		if (d < best && d < strlen(words[i])) {
-			best = d;
-			meant = words[i];
-		}
-	}
-	return meant;
+	conf_errors_add(&o->errors, "%s", text);
+	o->misused = true;
 }
 
 const char *command_name(unsigned int command)
@@ -112,356 +62,107 @@ static unsigned int command_find(const char *name)
 	return 0;
 }
 
-/* Values */
+/* Options that are no settings. */
 
-static void *member(struct options *o, const struct option_spec *spec)
+static void parse_duration(struct options *o, const char *arg)
 {
-	return (char *)o + spec->offset;
-}
+	uint64_t ns;
 
-/* Digits at *s, *s moved behind them. False where there are none or too many. */
-static bool digits(const char **s, uint64_t *value)
-{
-	const char *p = *s;
-	uint64_t v = 0;
-
-	for (; *p >= '0' && *p <= '9'; p++) {
-		if (v > (UINT64_MAX - 9) / 10)
-			return false;
-		v = v * 10 + (uint64_t)(*p - '0');
-	}
-	*value = v;
-	if (p == *s)
-		return false;
-	*s = p;
-	return true;
-}
-
-struct unit {
-	const char *suffix;
-	uint64_t factor;
-};
-
-static const struct unit time_units[] = {
-    {"ms", NS_PER_MS}, {"s", NS_PER_S},      {"m", 60 * NS_PER_S},
-    {"h", NS_PER_H},   {"d", 24 * NS_PER_H}, {NULL, 0},
-};
-
-static const struct unit size_units[] = {
-    {"", 1}, {"k", 1024}, {"K", 1024}, {"M", 1024 * 1024}, {"G", 1024 * 1024 * 1024}, {NULL, 0},
-};
-
-static bool number_with_unit(const char *s, const struct unit *units, uint64_t *value)
-{
-	if (!digits(&s, value))
-		return false;
-	for (; units->suffix; units++) {
-		if (strcmp(s, units->suffix))
-			continue;
-		if (*value > UINT64_MAX / units->factor)
-			return false;
-		*value *= units->factor;
-		return true;
-	}
-	return false;
-}
-
-static void format_with_unit(uint64_t v, const struct unit *units, char *out, size_t size)
-{
-	const struct unit *u = units, *best = units;
-
-	for (; u->suffix; u++)
-		if (u->factor > best->factor && v >= u->factor && v % u->factor == 0)
-			best = u;
-	snprintf(out, size, "%llu%s", (unsigned long long)(v / best->factor), best->suffix);
-}
-
-static void parse_with_unit(struct options *o, const struct option_spec *spec, const char *arg,
-			    const struct unit *units, const char *what, const char *example)
-{
-	char least[32], most[32];
-	uint64_t v;
-
-	if (number_with_unit(arg, units, &v) && v >= spec->least && v <= spec->most) {
-		memcpy(member(o, spec), &v, sizeof(v));
-		return;
-	}
-	format_with_unit(spec->least, units, least, sizeof(least));
-	format_with_unit(spec->most, units, most, sizeof(most));
-	mistake(o, "--%s: '%s' is not %s: want %s to %s, such as %s", spec->name, arg, what, least,
-		most, example);
-}
-
-static void parse_duration(struct options *o, const struct option_spec *spec, const char *arg)
-{
-	parse_with_unit(o, spec, arg, time_units, "a duration", "10s");
-}
-
-static void parse_size(struct options *o, const struct option_spec *spec, const char *arg)
-{
-	parse_with_unit(o, spec, arg, size_units, "a size", "8M");
-}
-
-static void parse_count(struct options *o, const struct option_spec *spec, const char *arg)
-{
-	const char *s = arg;
-	uint64_t v;
-
-	if (digits(&s, &v) && !*s && v >= spec->least && v <= spec->most)
-		memcpy(member(o, spec), &v, sizeof(v));
+	if (conf_parse_duration(arg, &ns) && ns >= 10 * NS_PER_MS)
+		o->duration_ns = ns;
 	else
-		mistake(o, "--%s: '%s' will not do: want a number from %llu to %llu", spec->name,
-			arg, (unsigned long long)spec->least, (unsigned long long)spec->most);
-}
-
-static void parse_flag(struct options *o, const struct option_spec *spec, const char *arg)
-{
-	bool on = true;
-
-	(void)arg;
-	memcpy(member(o, spec), &on, sizeof(on));
-}
-
-/* The next piece of a comma list, in piece[]; false at its end. A piece that is too long is cut: no
- * valid value is that long. */
-static bool next_piece(const char **list, char *piece, size_t size)
-{
-	const char *s = *list, *end;
-	size_t len;
-
-	if (!s)
-		return false;
-	end = strchr(s, ',');
-	len = end ? (size_t)(end - s) : strlen(s);
-	if (len >= size)
-		len = size - 1;
-	memcpy(piece, s, len);
-	piece[len] = '\0';
-	*list = end ? end + 1 : NULL;
-	return true;
-}
-
-static void add_port(struct options *o, uint16_t port)
-{
-	size_t i;
-
-	for (i = 0; i < o->ndns_ports; i++)
-		if (o->dns_ports[i] == port)
-			return;
-	if (o->ndns_ports == OPTIONS_MAX_PORTS)
-		mistake(o, "--dns-ports: more than %d ports: leave some out", OPTIONS_MAX_PORTS);
-	else
-		o->dns_ports[o->ndns_ports++] = port;
-}
-
-static void parse_ports(struct options *o, const struct option_spec *spec, const char *arg)
-{
-	char piece[64];
-
-	o->ndns_ports = 0; /* replaces the default, and what was said before */
-	while (next_piece(&arg, piece, sizeof(piece))) {
-		const char *s = piece;
-		uint64_t v;
-
-		if (digits(&s, &v) && !*s && v >= 1 && v <= 65535)
-			add_port(o, (uint16_t)v);
-		else
-			mistake(o, "--%s: '%s' is not a port: want 1 to 65535, such as 53,5300",
-				spec->name, piece);
-	}
-}
-
-static void parse_nets(struct options *o, const struct option_spec *spec, const char *arg)
-{
-	char piece[128];
-
-	while (next_piece(&arg, piece, sizeof(piece))) {
-		if (o->nlocal == OPTIONS_MAX_NETS) {
-			mistake(o, "--%s: more than %d networks: join some", spec->name,
-				OPTIONS_MAX_NETS);
-			return;
-		}
-		if (net_parse(&o->local[o->nlocal], piece) == 0)
-			o->nlocal++;
-		else
-			mistake(o,
-				"--%s: '%s' is not a network: want such as 10.0.0.0/8, "
-				"2001:db8::/32 or 192.0.2.7",
-				spec->name, piece);
-	}
-}
-
-static bool iface_name_valid(const char *s)
-{
-	size_t len = strlen(s);
-
-	if (!len || len >= OPTIONS_IFACE_SIZE || !strcmp(s, ".") || !strcmp(s, ".."))
-		return false;
-	for (; *s; s++) /* dev_valid_name(), net/core/dev.c */
-		if (*s == '/' || *s == ':' || isspace((unsigned char)*s))
-			return false;
-	return true;
-}
-
-static void parse_ifaces(struct options *o, const struct option_spec *spec, const char *arg)
-{
-	char piece[64];
-	size_t i;
-
-	while (next_piece(&arg, piece, sizeof(piece))) {
-		if (!iface_name_valid(piece)) {
-			mistake(o,
-				"--%s: '%s' cannot be an interface's name: 'ip link' shows "
-				"those that there are",
-				spec->name, piece);
-			continue;
-		}
-		for (i = 0; i < o->nifaces && strcmp(o->ifaces[i], piece); i++)
-			;
-		if (i < o->nifaces)
-			continue;
-		if (o->nifaces == OPTIONS_MAX_IFACES) {
-			mistake(o, "--%s: more than %d interfaces: leave -i out to see them all",
-				spec->name, OPTIONS_MAX_IFACES);
-			return;
-		}
-		snprintf(o->ifaces[o->nifaces++], OPTIONS_IFACE_SIZE, "%.15s", piece);
-	}
-}
-
-static void parse_tag(struct options *o, const struct option_spec *spec, const char *arg)
-{
-	const char *eq = strchr(arg, '=');
-	size_t len = eq ? (size_t)(eq - arg) : 0, i;
-	char *key;
-
-	if (!len || !eq[1]) {
-		mistake(o, "--%s: '%s' is not a tag: want KEY=VALUE, such as env=prod", spec->name,
+		mistake(o, "--duration: '%s' is not a duration: want 10ms or more, such as 10s",
 			arg);
-		return;
-	}
-	if (len == 4 && !memcmp(arg, "time", 4)) {
-		mistake(o, "--tag: 'time' is a reserved name in line protocol: take another");
-		return;
-	}
-	for (i = 0; i < o->ntags; i++) {
-		if (strlen(o->tags[i].key) == len && !memcmp(o->tags[i].key, arg, len)) {
-			mistake(o, "--tag: '%s' is given twice: leave one out", o->tags[i].key);
-			return;
-		}
-	}
-	if (o->ntags == OPTIONS_MAX_TAGS) {
-		mistake(o, "--tag: more than %d tags: leave some out", OPTIONS_MAX_TAGS);
-		return;
-	}
-	key = strndup(arg, len);
-	if (!key) {
-		mistake(o, "--tag: memory was refused");
-		return;
-	}
-	o->tags[o->ntags].key = key;
-	o->tags[o->ntags++].value = eq + 1;
 }
 
-static void parse_tunnels(struct options *o, const struct option_spec *spec, const char *arg)
+static void parse_stats(struct options *o, const char *arg)
 {
-	if (!strcmp(arg, "inner"))
-		o->tunnels_inner = true;
-	else if (!strcmp(arg, "outer"))
-		o->tunnels_inner = false;
-	else
-		mistake(o, "--%s: '%s' is not known: want inner or outer", spec->name, arg);
-}
-
-static void parse_host(struct options *o, const struct option_spec *spec, const char *arg)
-{
-	if (!*arg || strlen(arg) >= sizeof(o->host))
-		mistake(o, "--%s: want a name of 1 to %d bytes", spec->name, OPTIONS_HOST_SIZE - 1);
-	else
-		snprintf(o->host, sizeof(o->host), "%s", arg);
-}
-
-static void parse_sink(struct options *o, const struct option_spec *spec, const char *arg)
-{
-	if (!strcmp(arg, "-") || (!strncmp(arg, "file:", 5) && arg[5]))
-		o->sink = arg;
-	else if (*arg && !strchr(arg, ':'))
-		mistake(o, "--%s: unknown sink '%s' (did you mean 'file:%s'?)", spec->name, arg,
-			arg);
-	else
-		mistake(o, "--%s: unknown sink '%s': want - (standard output) or file:PATH",
-			spec->name, arg);
-}
-
-static void parse_verbose(struct options *o, const struct option_spec *spec, const char *arg)
-{
-	(void)spec;
 	(void)arg;
-	o->log_level = LOG_LEVEL_DEBUG;
+	o->stats = true;
 }
 
-static void parse_quiet(struct options *o, const struct option_spec *spec, const char *arg)
+static void parse_quiet(struct options *o, const char *arg)
 {
-	(void)spec;
 	(void)arg;
-	o->log_level = LOG_LEVEL_ERROR;
 	o->quiet = true;
 }
 
-static void parse_help(struct options *o, const struct option_spec *spec, const char *arg)
+static void parse_config(struct options *o, const char *arg)
 {
-	(void)spec;
+	if (o->config_file)
+		mistake(o, "--config: '%s' is a second file: give one", arg);
+	o->config_file = arg;
+}
+
+static void parse_set(struct options *o, const char *arg)
+{
+	if (conf_set(&o->conf, arg, &o->errors))
+		o->misused = true;
+}
+
+static void parse_help(struct options *o, const char *arg)
+{
 	(void)arg;
 	if (o->command != COMMAND_HELP)
 		o->help_topic = o->command;
 	o->command = COMMAND_HELP;
 }
 
-#define AT(m) offsetof(struct options, m)
+#define SETTING(path)     path, NULL, OPTION_REPLACE, 0, NULL
+#define LIST(path, how)   path, NULL, how, 0, NULL
+#define TURNS(path, text) path, text, OPTION_REPLACE, 0, NULL
+#define FROM(path, least) path, NULL, OPTION_REPLACE, least, NULL
+#define OWN(parse)        NULL, NULL, OPTION_REPLACE, 0, parse
 
 static const struct option_spec specs[] = {
-    {"interface", 'i', "IFACE", COMMAND_RUN, parse_ifaces, 0, 0, 0,
+    {"config", 'c', "FILE", ALL, OWN(parse_config),
+     "read settings from this file. Default: for run\n" CONF_DEFAULT_FILE ", where it\nexists"},
+    {"set", 0, "PATH=VALUE", ALL, OWN(parse_set),
+     "change one setting of the file (repeat it), such as\nflows.tcp_idle_timeout=5m"},
+    {"interface", 'i', "IFACE", COMMAND_RUN, LIST("capture.interfaces", OPTION_COLLECT),
      "watch this interface only (repeat it, or a comma list);\n"
      "one that is not there yet is waited for. Default: all"},
-    {"duration", 0, "TIME", COMMAND_RUN, parse_duration, AT(duration_ns), 10 * NS_PER_MS,
-     3650 * 24 * NS_PER_H, "stop after this long. Default: until SIGINT or SIGTERM"},
-    {"ring-size", 0, "SIZE", COMMAND_RUN, parse_size, AT(ring_bytes), 1 << 19, 1 << 30,
+    {"duration", 0, "TIME", COMMAND_RUN, OWN(parse_duration),
+     "stop after this long. Default: until SIGINT or SIGTERM"},
+    {"ring-size", 0, "SIZE", COMMAND_RUN, SETTING("capture.ring_size"),
      "memory for packets on the way from the kernel, for each\n"
      "interface named. Default: 4M"},
-    {"output", 'o', "SINK", READ_RUN, parse_sink, 0, 0, 0,
+    {"output", 'o', "SINK", READ_RUN, LIST("outputs", OPTION_WHOLE),
      "where points go: - (standard output, the default) or\n"
      "file:PATH (appended to)"},
-    {"interval", 0, "TIME", READ_RUN, parse_duration, AT(interval_ns), 10 * NS_PER_MS,
-     24 * NS_PER_H, "length of a cycle: points are written at its end. Default: 60s"},
-    {"local", 0, "CIDR", READ_RUN, parse_nets, 0, 0, 0,
+    /* short cycles are for trying things out, not for a file that stays */
+    {"interval", 0, "TIME", READ_RUN, FROM("interval", 10 * NS_PER_MS),
+     "length of a cycle: points are written at its end. Default: 60s"},
+    {"local", 0, "CIDR", READ_RUN, LIST("local", OPTION_COLLECT),
      "a local network (repeat it, or a comma list): its side of\n"
      "a flow is src. run knows the host's own addresses"},
-    {"no-fold", 0, NULL, READ_RUN, parse_flag, AT(no_fold), 0, 0,
+    {"no-fold", 0, NULL, READ_RUN, TURNS("points.fold_client_port", "false"),
      "write client ports as they are, not as *"},
-    {"dns-ports", 0, "PORTS", ALL, parse_ports, 0, 0, 0,
+    {"dns-ports", 0, "PORTS", ALL, SETTING("dns.ports"),
      "ports on which DNS is spoken, a comma list. Default: 53"},
-    {"dns-timeout", 0, "TIME", READ_RUN, parse_duration, AT(dns_timeout_ns), NS_PER_MS, NS_PER_H,
+    {"dns-timeout", 0, "TIME", READ_RUN, SETTING("dns.timeout"),
      "a DNS query without answer is given up. Default: 5s"},
-    {"http-timeout", 0, "TIME", READ_RUN, parse_duration, AT(http_timeout_ns), NS_PER_MS, NS_PER_H,
+    {"http-timeout", 0, "TIME", READ_RUN, SETTING("http.timeout"),
      "an HTTP request without response is given up. Default: 60s"},
-    {"http-max-path", 0, "BYTES", READ_RUN, parse_count, AT(http_max_path), 1, 1024,
+    {"http-max-path", 0, "BYTES", READ_RUN, SETTING("http.max_path"),
      "longer HTTP paths are cut. Default: 150"},
-    {"tunnels", 0, "SIDE", ALL, parse_tunnels, 0, 0, 0,
+    {"tunnels", 0, "SIDE", ALL, SETTING("capture.tunnels"),
      "inner: VXLAN and Geneve are looked into; outer (default):\n"
      "they are UDP flows"},
-    {"max-flows", 0, "COUNT", READ_RUN, parse_count, AT(max_flows), 64, 1 << 24,
+    {"max-flows", 0, "COUNT", READ_RUN, SETTING("flows.max_flows"),
      "flows remembered at one time; with more, the least recently\n"
      "seen end early. Default: 1048576 (read), 262144 (run)"},
-    {"tag", 0, "KEY=VALUE", READ_RUN, parse_tag, 0, 0, 0,
+    {"tag", 0, "KEY=VALUE", READ_RUN, LIST("tags", OPTION_ADD),
      "add this tag to every point (repeat it)"},
-    {"host", 0, "NAME", READ_RUN, parse_host, 0, 0, 0,
-     "the tag host. Default: this machine's name"},
-    {"stats", 0, NULL, READ_RUN, parse_flag, AT(stats), 0, 0,
+    {"host", 0, "NAME", READ_RUN, SETTING("host"), "the tag host. Default: this machine's name"},
+    {"stats", 0, NULL, READ_RUN, OWN(parse_stats),
      "at the end, a table of what was seen, used and lost, on\n"
      "standard error"},
-    {"verbose", 'v', NULL, ALL, parse_verbose, 0, 0, 0, "say more on standard error"},
-    {"quiet", 'q', NULL, ALL, parse_quiet, 0, 0, 0, "say nothing but errors"},
-    {"help", 'h', NULL, ALL | COMMAND_HELP | COMMAND_VERSION, parse_help, 0, 0, 0, "this text"},
+    {"verbose", 'v', NULL, ALL, TURNS("log.level", "debug"), "say more on standard error"},
+    {"quiet", 'q', NULL, ALL, "log.level", "error", OPTION_REPLACE, 0, parse_quiet,
+     "say nothing but errors"},
+    {"help", 'h', NULL, ALL | COMMAND_HELP | COMMAND_VERSION | COMMAND_CHECK, OWN(parse_help),
+     "this text"},
 };
 
 #define NSPECS (sizeof(specs) / sizeof(specs[0]))
@@ -566,10 +267,71 @@ static void mistake_option(struct options *o, int what, const char *word)
 		mistake_long(o, word[0] == '-' && word[1] == '-' ? word + 2 : word);
 }
 
-static void parse_arguments(struct options *o, int argc, char **argv)
+/* A setting's option, with what was before it on the command line. */
+struct given {
+	const struct option_spec *spec;
+	const char *arg;
+};
+
+static bool given_before(const struct given *given, size_t i)
+{
+	const struct option_spec *spec = given[i].spec;
+
+	while (i-- > 0)
+		if (given[i].spec == spec)
+			return true;
+	return false;
+}
+
+/* --tag k=1 --tag k=2: one of them is a slip. Tags of the file are replaced without a word. */
+static bool same_tag_before(const struct given *given, size_t i)
+{
+	size_t len = strcspn(given[i].arg, "="), j;
+
+	for (j = 0; j < i; j++)
+		if (given[j].spec == given[i].spec && strcspn(given[j].arg, "=") == len &&
+		    !strncmp(given[j].arg, given[i].arg, len))
+			return true;
+	return false;
+}
+
+static void apply_given(struct options *o, const struct given *given, size_t i)
+{
+	const struct option_spec *spec = given[i].spec;
+	struct conf_how how = {false, false};
+	struct conf_place place = {&o->errors, NULL, 0, 0, NULL};
+	struct conf_setting setting;
+	char name[64];
+
+	if (!spec->setting) { /* --set */
+		spec->parse(o, given[i].arg);
+		return;
+	}
+	setting = *conf_setting_find(&conf_schema, spec->setting);
+	setting.least = spec->least ? spec->least : setting.least;
+	snprintf(name, sizeof(name), "--%s", spec->name);
+	place.path = name;
+	how.append =
+	    spec->how == OPTION_ADD || (spec->how == OPTION_COLLECT && given_before(given, i));
+	how.one = spec->how == OPTION_ADD || spec->how == OPTION_WHOLE;
+	if (spec->how == OPTION_ADD && same_tag_before(given, i))
+		mistake(o, "--%s: '%.*s' is given twice: leave one out", spec->name,
+			(int)strcspn(given[i].arg, "="), given[i].arg);
+	else if (!*given[i].arg && (setting.flags & CONF_LIST) && !how.one)
+		mistake(o, "--%s: '' will not do: want such as %s", spec->name, setting.example);
+	else if (!*given[i].arg && setting.type == CONF_STRING)
+		mistake(o, "--%s: '' will not do: want such as %s", spec->name, setting.example);
+	else if (conf_value_set(&setting, conf_at(&setting, &o->conf),
+				spec->text ? spec->text : given[i].arg, how, &place))
+		o->misused = true;
+}
+
+/* Options that are no settings count at once; the others are put into given[]. */
+static size_t parse_arguments(struct options *o, int argc, char **argv, struct given *given)
 {
 	struct option longs[OPTIONS_MOST];
 	char letters[2 * OPTIONS_MOST + 2];
+	size_t n = 0;
 	int c;
 
 	getopt_tables(o->command, longs, letters);
@@ -578,13 +340,37 @@ static void parse_arguments(struct options *o, int argc, char **argv)
 	while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
 		const struct option_spec *spec = c == '?' || c == ':' ? NULL : spec_of(c);
 
-		if (spec)
-			spec->parse(o, spec, optarg);
-		else
+		if (!spec) {
 			mistake_option(o, c, argv[optind > 0 ? optind - 1 : 0]);
+			continue;
+		}
+		if (spec->parse && spec->parse != parse_set)
+			spec->parse(o, optarg);
+		if (spec->setting || spec->parse == parse_set) {
+			given[n].spec = spec;
+			given[n++].arg = optarg ? optarg : spec->text;
+		}
 	}
 	o->files = argv + optind;
 	o->nfiles = (size_t)(argc - optind);
+	return n;
+}
+
+/* The file that is named, by -c before the environment; run also looks where it should be. */
+static void load_config(struct options *o, char *const *env)
+{
+	static const char name[] = "FLOWLINE_CONFIG=";
+	int err;
+
+	for (; !o->config_file && env && *env; env++)
+		if (!strncmp(*env, name, sizeof(name) - 1))
+			o->config_file = *env + sizeof(name) - 1;
+	if (!o->config_file && o->command == COMMAND_RUN && access(CONF_DEFAULT_FILE, F_OK) == 0)
+		o->config_file = CONF_DEFAULT_FILE;
+	if (!o->config_file || !*o->config_file)
+		return;
+	err = conf_load_file(&o->conf, o->config_file, &o->errors);
+	(void)err; /* counted in errors */
 }
 
 /* Words that are neither options nor their values. */
@@ -605,6 +391,8 @@ static void check_words(struct options *o)
 			mistake(o, "read: standard input (-) can be read once only");
 		return;
 	}
+	if (o->command == COMMAND_CHECK)
+		return;
 	for (i = 0; i < o->nfiles && o->command != COMMAND_HELP; i++) {
 		if (o->command == COMMAND_RUN)
 			mistake(o,
@@ -631,21 +419,69 @@ static void unknown_command(struct options *o, const char *word)
 	else if (!strcmp(word, "-") || access(word, F_OK) == 0)
 		mistake(o, "unknown command '%s' (did you mean 'flowline read %s'?)", word, word);
 	else
-		mistake(o, "unknown command '%s': want read, run or filters", word);
+		mistake(o, "unknown command '%s': want read, run, filters or check-config", word);
 }
 
-static void defaults(struct options *o)
+/* What read and run look at, out of the whole. */
+static void from_conf(struct options *o)
 {
-	memset(o, 0, sizeof(*o));
-	o->dns_ports[0] = 53;
-	o->ndns_ports = 1;
-	o->interval_ns = 60 * NS_PER_S;
-	o->dns_timeout_ns = 5 * NS_PER_S;
-	o->http_timeout_ns = 60 * NS_PER_S;
-	o->http_max_path = 150;
-	o->ring_bytes = 4 << 20;
-	o->sink = "-";
-	o->log_level = LOG_LEVEL_INFO;
+	const struct conf *c = &o->conf;
+	const struct conf_output *out = &c->outputs.v[0];
+	size_t size = out->path ? strlen(out->path) + sizeof("file:") : 2, i;
+
+	for (i = 0; i < c->capture.interfaces.n && i < OPTIONS_MAX_IFACES; i++) {
+		const char *name = c->capture.interfaces.v[i];
+
+		if (o->command == COMMAND_RUN && strpbrk(name, "*?[!"))
+			conf_errors_add(
+			    &o->errors,
+			    "capture.interfaces: '%s' is a pattern: this version watches "
+			    "interfaces by their names only",
+			    name);
+		snprintf(o->ifaces[i], OPTIONS_IFACE_SIZE, "%.15s", name);
+	}
+	o->nifaces = i;
+	o->ring_bytes = c->capture.ring_bytes;
+	o->tunnels_inner = c->capture.tunnels == CONF_TUNNELS_INNER;
+	o->no_fold = !c->points.fold_client_port;
+	memcpy(o->dns_ports, c->dns.ports.v, c->dns.ports.n * sizeof(o->dns_ports[0]));
+	o->ndns_ports = c->dns.ports.n;
+	o->interval_ns = c->interval_ns;
+	o->dns_timeout_ns = c->dns.timeout_ns;
+	o->http_timeout_ns = c->http.timeout_ns;
+	o->http_max_path = c->http.max_path;
+	o->max_flows = c->flows.max_flows;
+	if (c->local.n)
+		memcpy(o->local, c->local.v, c->local.n * sizeof(o->local[0]));
+	o->nlocal = c->local.n;
+	for (i = 0; i < c->tags.n; i++) {
+		o->tags[i].key = c->tags.v[i].key;
+		o->tags[i].value = c->tags.v[i].value;
+	}
+	o->ntags = c->tags.n;
+	snprintf(o->host, sizeof(o->host), "%s", c->host);
+	o->log_level = (enum log_level)c->log.level;
+	o->sink = malloc(size);
+	if (o->sink)
+		snprintf(o->sink, size, "%s%s", out->path ? "file:" : "-",
+			 out->path ? out->path : "");
+	else
+		conf_errors_add(&o->errors, "memory was refused");
+}
+
+/* Defaults, file, environment, command line. */
+static void configure(struct options *o, const struct given *given, size_t n, char *const *env)
+{
+	size_t i;
+	int err;
+
+	load_config(o, env);
+	err = conf_env(&o->conf, env, &o->errors);
+	(void)err; /* counted in errors */
+	for (i = 0; i < n; i++)
+		apply_given(o, given, i);
+	if (!o->errors.n)
+		from_conf(o);
 }
 
 /* `flowline help [COMMAND]` */
@@ -658,41 +494,73 @@ static void parse_help_topic(struct options *o)
 		unknown_command(o, o->files[0]);
 }
 
-int options_parse(struct options *o, int argc, char **argv)
+static unsigned int command_of(const char *word)
+{
+	if (!strcmp(word, "--help") || !strcmp(word, "-h"))
+		return COMMAND_HELP;
+	if (!strcmp(word, "--version") || !strcmp(word, "-V"))
+		return COMMAND_VERSION;
+	if (!strcmp(word, "--print-default-config"))
+		return COMMAND_DEFAULTS;
+	if (!strcmp(word, "--print-config-manual"))
+		return COMMAND_MANUAL;
+	return command_find(word);
+}
+
+static int parse_words(struct options *o, int argc, char **argv, char *const *env)
+{
+	struct given *given;
+	size_t n = 1;
+	int i;
+
+	for (i = 0; i < argc; i++)
+		n += strlen(argv[i]) + 1; /* -vqvq is four options */
+	given = calloc(n, sizeof(*given));
+	if (!given) {
+		mistake(o, "memory was refused");
+		return FL_EUSAGE;
+	}
+	n = parse_arguments(o, argc - 1, argv + 1, given);
+	if (o->command == COMMAND_HELP && o->help_topic && !(o->help_topic & COMMAND_HELP)) {
+		free(given);
+		conf_errors_init(&o->errors); /* who asks for help is helped */
+		return 0;
+	}
+	if (o->command & ALL)
+		configure(o, given, n, env);
+	free(given);
+	parse_help_topic(o);
+	check_words(o);
+	return o->errors.n ? FL_EUSAGE : 0;
+}
+
+int options_parse(struct options *o, int argc, char **argv, char *const *env)
 {
 	const char *word = argc > 1 ? argv[1] : NULL;
 
-	defaults(o);
+	memset(o, 0, sizeof(*o));
+	conf_errors_init(&o->errors);
+	if (conf_default(&o->conf)) {
+		mistake(o, "memory was refused");
+		return FL_EUSAGE;
+	}
 	if (!word) {
 		mistake(o,
 			"which command? 'flowline read FILE', 'flowline run' or 'flowline --help'");
 		return FL_EUSAGE;
 	}
-	if (!strcmp(word, "--help") || !strcmp(word, "-h"))
-		o->command = COMMAND_HELP;
-	else if (!strcmp(word, "--version") || !strcmp(word, "-V"))
-		o->command = COMMAND_VERSION;
-	else
-		o->command = command_find(word);
+	o->command = command_of(word);
 	if (!o->command) {
 		unknown_command(o, word);
 		return FL_EUSAGE;
 	}
-	parse_arguments(o, argc - 1, argv + 1);
-	if (o->command == COMMAND_HELP && o->help_topic && !(o->help_topic & COMMAND_HELP)) {
-		o->errors_len = 0; /* who asks for help is helped */
-		return 0;
-	}
-	parse_help_topic(o);
-	check_words(o);
-	return o->errors_len ? FL_EUSAGE : 0;
+	return parse_words(o, argc, argv, env);
 }
 
 void options_free(struct options *o)
 {
-	size_t i;
-
-	for (i = 0; i < o->ntags; i++)
-		free((char *)o->tags[i].key);
+	conf_free(&o->conf);
+	free(o->sink);
+	o->sink = NULL;
 	o->ntags = 0;
 }

@@ -1,4 +1,5 @@
-/* options.h - the command line of every command, read and checked.
+/* options.h - the command line of every command, read and checked, and the configuration that comes
+ * of defaults, file, environment and command line, in this order.
  *
  * GNU conventions: long options may be abbreviated and may follow the file names, "--" ends them.
  * All mistakes are collected, so that a person mends them in one go.
@@ -13,6 +14,7 @@
 #include "common/addr.h"
 #include "common/error.h"
 #include "common/log.h"
+#include "conf/conf.h"
 #include "output/line.h"
 
 enum {
@@ -21,6 +23,9 @@ enum {
 	COMMAND_FILTERS = 1 << 2,
 	COMMAND_HELP = 1 << 3,
 	COMMAND_VERSION = 1 << 4,
+	COMMAND_CHECK = 1 << 5,
+	COMMAND_DEFAULTS = 1 << 6, /* --print-default-config */
+	COMMAND_MANUAL = 1 << 7,   /* --print-config-manual, for the build */
 };
 
 enum {
@@ -30,14 +35,16 @@ enum {
 	OPTIONS_MAX_IFACES = 32,
 	OPTIONS_HOST_SIZE = 256,
 	OPTIONS_IFACE_SIZE = 16, /* IFNAMSIZ */
-	OPTIONS_ERRORS_SIZE = 8192,
 };
 
 struct options {
 	unsigned int command;    /* one of COMMAND_* */
 	unsigned int help_topic; /* COMMAND_HELP: of which command; 0: of the program */
-	char **files;            /* read: borrowed from argv */
+	char **files;            /* read, check-config: borrowed from argv */
 	size_t nfiles;
+	const char *config_file; /* borrowed; "": none; NULL: not said */
+	struct conf conf;        /* all settings */
+	/* Of conf, as read and run have it: */
 	char ifaces[OPTIONS_MAX_IFACES][OPTIONS_IFACE_SIZE]; /* run; none: all */
 	size_t nifaces;
 	uint64_t duration_ns; /* run; 0: until a signal */
@@ -50,20 +57,21 @@ struct options {
 	bool tunnels_inner;
 	struct ip_net local[OPTIONS_MAX_NETS];
 	size_t nlocal;
-	const char *sink;                       /* borrowed from argv */
-	struct line_tag tags[OPTIONS_MAX_TAGS]; /* keys are owned, values borrowed from argv */
+	char *sink;                             /* "-" or "file:PATH"; owned */
+	struct line_tag tags[OPTIONS_MAX_TAGS]; /* borrowed from conf */
 	size_t ntags;
 	char host[OPTIONS_HOST_SIZE]; /* "": ask the system */
 	bool stats;
 	bool quiet;
 	enum log_level log_level;
-	char errors[OPTIONS_ERRORS_SIZE]; /* one message a line */
-	size_t errors_len;
+	struct conf_errors errors;
+	bool misused; /* an error is of the command line, not of the configuration alone */
 };
 
-/* Read argv. 0, or FL_EUSAGE with all that is wrong in o->errors. argv must outlive o, and may be
- * put in another order (getopt_long). Needs options_free() in every case. */
-int options_parse(struct options *o, int argc, char **argv) MUST_CHECK;
+/* Read argv, env and the configuration file that they name (run: or CONF_DEFAULT_FILE where it
+ * exists). 0, or FL_EUSAGE with all that is wrong in o->errors. argv and env must outlive o; argv
+ * may be put in another order (getopt_long). Needs options_free() in every case. */
+int options_parse(struct options *o, int argc, char **argv, char *const *env) MUST_CHECK;
 void options_free(struct options *o);
 
 /* One option as help shows it. */
@@ -72,18 +80,24 @@ struct option_spec {
 	char letter;           /* 0: long form only */
 	const char *arg;       /* metavariable; NULL: takes none */
 	unsigned int commands; /* COMMAND_* that take it */
-	void (*parse)(struct options *o, const struct option_spec *spec, const char *arg);
-	size_t offset;        /* of the member that it sets, where parse needs it */
-	uint64_t least, most; /* of numbers */
-	const char *help;     /* lines */
+	/* An option that is short for a setting has its path; text is the value where it takes
+	 * none. */
+	const char *setting, *text;
+	enum option_how {
+		OPTION_REPLACE, /* the last one counts */
+		OPTION_COLLECT, /* a list: all of them */
+		OPTION_ADD,     /* a list: they are added to the configuration's */
+		OPTION_WHOLE,   /* a list of one: commas are part of it */
+	} how;
+	uint64_t least; /* 0: as the setting */
+	/* One that is not. */
+	void (*parse)(struct options *o, const char *arg);
+	const char *help; /* lines */
 };
 
 const struct option_spec *option_specs(size_t *n);
 
 /* "read" ... of one COMMAND_* bit; NULL where there is none. */
 const char *command_name(unsigned int command);
-
-/* The word of words[0..n) that a mistyped word may have meant, or NULL. */
-const char *did_you_mean(const char *word, const char *const *words, size_t n);
 
 #endif

@@ -57,6 +57,7 @@ struct owners {
 	uint64_t credited_ns; /* when it was last counted */
 	uint64_t scan_begun_ns;
 	bool scanning;
+	bool scan_wanted; /* an inode's process was not found: do not wait for rescan_ns */
 	uint16_t client_ports[2];
 	struct owners_stats stats;
 	char limits[256];
@@ -206,7 +207,7 @@ static uint32_t choose(struct owners *o, uint32_t inode, bool accepted)
 	return owners_table_put(&o->table, p, container);
 }
 
-/* Answers out of what is known. Where that is nothing, the inode is put down for the hunt. */
+/* Answers out of what is known; OWNER_NONE where that is nothing. */
 static uint32_t owner_of(struct owners *o, uint32_t inode, bool accepted, uint64_t now_ns)
 {
 	struct cached *c = cache_of(o, inode);
@@ -249,18 +250,19 @@ static uint32_t wanted_inode(const struct finder_want *w)
 
 static void hunt(struct owners *o, const struct finder_want *w, size_t n, uint64_t now_ns)
 {
+	struct procfs_process holders[PROCFS_HOLDERS];
 	uint32_t inodes[OWNERS_HUNTED], inode;
 	uint64_t most = o->credit_ns > 0 ? (uint64_t)o->credit_ns : 0;
 	size_t i, m = 0;
 
 	for (i = 0; i < n && m < OWNERS_HUNTED; i++) {
 		inode = wanted_inode(&w[i]);
-		if (inode && owner_of(o, inode, false, now_ns) == OWNER_NONE &&
-		    hunt_due(o, inode, now_ns))
+		if (inode && !cache_knows(cache_of(o, inode), inode, now_ns) &&
+		    !procfs_holders(o->procfs, inode, holders) && hunt_due(o, inode, now_ns))
 			inodes[m++] = inode;
 	}
-	if (m)
-		(void)procfs_hunt(o->procfs, inodes, m, most < HUNT_NS ? most : HUNT_NS);
+	if (m && procfs_hunt(o->procfs, inodes, m, most < HUNT_NS ? most : HUNT_NS) < m)
+		o->scan_wanted = true;
 }
 
 static void answer(struct owners *o, struct finder_want *w, struct owners_request *r,
@@ -353,7 +355,9 @@ static bool tell(struct owners *o, struct waiting *w, const struct owners_reques
 		 uint64_t now_ns, owners_found found, void *ctx)
 {
 	static const uint16_t wait_ms[OWNERS_TRIES] = {10, 30, 100, 300, 1000, 3000, 0};
-	bool final = r->result == OWNERS_KNOWN || w->tries + 1 >= OWNERS_TRIES;
+	/* A socket that is gone does not come back; once more, should a dump have missed it. */
+	bool final = r->result == OWNERS_KNOWN || w->tries + 1 >= OWNERS_TRIES ||
+		     (r->result == OWNERS_NO_SOCKET && w->tries >= 1);
 	uint32_t owner = r->owner != OWNER_NONE ? r->owner : w->told;
 
 	if (final || owner != w->told)
@@ -408,10 +412,13 @@ static void work_scan(struct owners *o, uint64_t now_ns)
 	size_t n;
 	int r;
 
-	if (!o->scanning && o->scan_begun_ns && now_ns < o->scan_begun_ns + o->config.rescan_ns)
+	if (!o->scanning && !o->scan_wanted && o->scan_begun_ns &&
+	    now_ns < o->scan_begun_ns + o->config.rescan_ns)
 		return;
-	if (!o->scanning)
+	if (!o->scanning) {
 		o->scan_begun_ns = now_ns;
+		o->scan_wanted = false;
+	}
 	/* Half of the credit is kept for new flows, and a call is kept short. */
 	r = procfs_scan(o->procfs, share / 2 < 2 * MS ? share / 2 : 2 * MS);
 	o->scanning = r == 0;
@@ -468,12 +475,29 @@ static void tell_listener(void *ctx, const struct sock_entry *s)
 	t->listener(t->ctx, &l);
 }
 
+/* The key in its canonical order, as flows/decode.c makes it; returns the local end's number. */
+static int key_of(struct flow_key *k, const struct sock_entry *s)
+{
+	uint64_t l[2], r[2];
+	int swap;
+
+	memcpy(l, s->local.addr.b, 16);
+	memcpy(r, s->remote.addr.b, 16);
+	swap = l[0] != r[0]   ? l[0] > r[0]
+	       : l[1] != r[1] ? l[1] > r[1]
+			      : s->local.port > s->remote.port;
+	memcpy(&k->w[2 * swap], l, 16);
+	memcpy(&k->w[2 - 2 * swap], r, 16);
+	k->w[4] = (uint64_t)s->local.port << 16 * swap |
+		  (uint64_t)s->remote.port << (16 - 16 * swap) | (uint64_t)s->proto << 32;
+	return swap;
+}
+
 static void tell_info(void *ctx, const struct sock_entry *s)
 {
 	const struct telling *t = ctx;
 	struct flow_key key;
-	int end = flow_key_make(&key, &s->local.addr, s->local.port, &s->remote.addr,
-				s->remote.port, s->proto);
+	int end = key_of(&key, s);
 
 	t->info(t->ctx, &key, end, &s->tcp);
 }

@@ -31,7 +31,7 @@ struct owners_config {
 	uint32_t max_sockets;  /* inodes whose process is remembered */
 	uint32_t max_queue;    /* ends of flows that wait */
 	uint32_t max_netns;    /* 1: only our own; at most 255 */
-	uint64_t rescan_ns;    /* a full scan of /proc begins at most this often */
+	uint64_t rescan_ns;    /* a full scan of /proc begins this often; at once where one is needed */
 };
 
 void owners_config_default(struct owners_config *c);
@@ -45,7 +45,7 @@ void owners_free(struct owners *o);
 enum owners_result {
 	OWNERS_KNOWN,    /* the process that holds the connection's socket, or the bound UDP socket */
 	OWNERS_LISTENER, /* who listens there: nobody holds the connection itself (yet, or any more) */
-	OWNERS_LATER,    /* the socket is known and its process is not yet found, or was not affordable */
+	OWNERS_LATER,    /* there is a socket, but its process is not found yet; or not affordable now */
 	OWNERS_NO_SOCKET,
 };
 

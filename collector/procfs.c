@@ -27,6 +27,7 @@ enum {
 	PROCFS_LINKS = 32,  /* between two looks at the clock */
 	PROCFS_BORN = 256,  /* the latest pids, which are looked at in each hunt */
 	PROCFS_BUSY = 32,   /* the processes in which sockets were found last */
+	PROCFS_USERS = 16384, /* the processes that had sockets in a full scan */
 };
 
 struct holder {
@@ -50,6 +51,8 @@ struct procfs {
 	uint64_t round_processes, round_denied, round_cpu_ns;
 	struct procfs_netns netns[2][PROCFS_NETNS_MAX]; /* of the last round, of this one */
 	size_t nnetns[2];
+	uint32_t *users[2]; /* PROCFS_USERS pids: of the last round, of this one */
+	uint32_t nusers[2], hunt_at;
 	uint32_t busy[PROCFS_BUSY];
 	uint32_t nbusy;
 	struct procfs_stats stats;
@@ -92,8 +95,10 @@ int procfs_new(struct procfs **out, const char *root, uint32_t max_sockets)
 	err = index_init(&p->index, max_sockets);
 	if (!err) {
 		p->holders = mem_map(max_sockets, sizeof(*p->holders));
-		if (!p->holders)
-			err = -errno;
+		p->users[0] = mem_map(PROCFS_USERS, sizeof(uint32_t));
+		p->users[1] = mem_map(PROCFS_USERS, sizeof(uint32_t));
+		if (!p->holders || !p->users[0] || !p->users[1])
+			err = -ENOMEM;
 	}
 	if (err) {
 		procfs_free(p);
@@ -115,6 +120,10 @@ void procfs_free(struct procfs *p)
 		index_destroy(&p->index);
 	if (p->holders)
 		mem_unmap(p->holders, p->max_holders, sizeof(*p->holders));
+	if (p->users[0])
+		mem_unmap(p->users[0], PROCFS_USERS, sizeof(uint32_t));
+	if (p->users[1])
+		mem_unmap(p->users[1], PROCFS_USERS, sizeof(uint32_t));
 	free(p);
 }
 
@@ -215,6 +224,15 @@ static uint32_t parse_link(const char *s, size_t len, const char *kind)
 	return (uint32_t)v;
 }
 
+/* A process with sockets is likely to open more of them. */
+static void note_user(struct procfs *p, uint32_t pid)
+{
+	uint32_t n = p->nusers[1];
+
+	if (n < PROCFS_USERS && !(n && p->users[1][n - 1] == pid))
+		p->users[1][p->nusers[1]++] = pid;
+}
+
 /* Read the links of an open /proc/PID/fd until it ends or the time is over; true where it ended. */
 static bool read_fds(struct procfs *p, DIR *fds, uint32_t pid, uint64_t end_ns)
 {
@@ -233,6 +251,8 @@ static bool read_fds(struct procfs *p, DIR *fds, uint32_t pid, uint64_t end_ns)
 		inode = len > 0 ? parse_link(link, (size_t)len, "socket:[") : 0;
 		if (inode)
 			holder_note(p, inode, pid);
+		if (inode && fds == p->fds)
+			note_user(p, pid);
 		if (++n % PROCFS_LINKS == 0 && procfs_cpu_ns() >= end_ns)
 			return false;
 	}
@@ -275,11 +295,17 @@ static int round_begin(struct procfs *p)
 	p->round++;
 	p->round_processes = p->round_denied = p->round_cpu_ns = 0;
 	p->nnetns[1] = 0;
+	p->nusers[1] = 0;
 	return 0;
 }
 
 static void round_end(struct procfs *p)
 {
+	uint32_t *users = p->users[0];
+
+	p->users[0] = p->users[1];
+	p->users[1] = users;
+	p->nusers[0] = p->nusers[1];
 	closedir(p->proc);
 	p->proc = NULL;
 	holders_sweep(p);
@@ -431,7 +457,8 @@ size_t procfs_hunt(struct procfs *p, const uint32_t *inodes, size_t n, uint64_t 
 		return known;
 	p->stats.hunts++;
 	/* First who opened sockets lately: most hosts have a few busy servers and clients. Then the
-	 * youngest processes, which a scan cannot have seen yet. */
+	 * youngest processes, which a scan cannot have seen yet. Then all that had sockets in the
+	 * last scan, each hunt going on where the one before had to end. */
 	for (i = 0; i < PROCFS_BUSY && known < n && procfs_cpu_ns() < end; i++) {
 		if (!p->busy[i])
 			continue;
@@ -443,6 +470,10 @@ size_t procfs_hunt(struct procfs *p, const uint32_t *inodes, size_t n, uint64_t 
 	for (i = 0; i < PROCFS_BORN && known < n && i < last && procfs_cpu_ns() < end; i++)
 		if (hunt_process(p, last - i, end))
 			known = count_known(p, inodes, n);
+	for (i = 0; i < p->nusers[0] && known < n && procfs_cpu_ns() < end; i++) {
+		if (hunt_process(p, p->users[0][p->hunt_at++ % p->nusers[0]], end))
+			known = count_known(p, inodes, n);
+	}
 	return known;
 }
 

@@ -52,8 +52,8 @@ void procfs_free(struct procfs *p);
  * begins another; 0: there is more to do; or -errno where root cannot be read at all. */
 int procfs_scan(struct procfs *p, uint64_t cpu_ns) MUST_CHECK;
 
-/* Look for the holders of these inodes in the processes that were started lately and in those that
- * opened sockets lately, for about cpu_ns. Returns how many of them are known then. */
+/* Look for the holders of these inodes in the processes that opened sockets lately, those that were
+ * started lately, and those that had sockets in the last full scan, for about cpu_ns. Returns how many of them are known then. */
 size_t procfs_hunt(struct procfs *p, const uint32_t *inodes, size_t n, uint64_t cpu_ns);
 
 /* Processes that hold the socket. Of many holders only those with the lowest and the highest pid are

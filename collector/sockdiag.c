@@ -104,6 +104,11 @@ bool sockdiag_by_netlink(const struct sockdiag *d, uint8_t proto)
 	return d->fd >= 0 && !d->refused[proto == PROTO_UDP];
 }
 
+void sockdiag_refuse(struct sockdiag *d)
+{
+	d->refused[0] = d->refused[1] = true;
+}
+
 uint64_t sockdiag_repeats(const struct sockdiag *d)
 {
 	return d->repeats;

@@ -106,6 +106,9 @@ int sockdiag_lookup(struct sockdiag *d, uint8_t proto, const struct sock_end *lo
 /* Does this protocol come by netlink, or out of /proc? */
 bool sockdiag_by_netlink(const struct sockdiag *d, uint8_t proto);
 
+/* Netlink no more, only /proc from now on: what a refusal does. For tests. */
+void sockdiag_refuse(struct sockdiag *d);
+
 /* Times a dump had to begin again, since the start. */
 uint64_t sockdiag_repeats(const struct sockdiag *d);
 

@@ -1,5 +1,5 @@
-/* conf.c - a configuration as a whole: defaults, copies, differences, --set, the environment, and which
- * interfaces the patterns mean.
+/* conf.c - a configuration as a whole: defaults, copies, differences, --set, the environment, and
+ * which interfaces the patterns mean.
  */
 #include "conf/conf.h"
 
@@ -162,8 +162,10 @@ static void unknown_path(const struct conf_place *place, const char *path)
 	else if (meant)
 		conf_complain(place, "unknown setting '%s' (did you mean '%s'?)", shown, meant);
 	else
-		conf_complain(place, "unknown setting '%s': 'flowline --print-default-config' lists "
-				     "them", shown);
+		conf_complain(place,
+			      "unknown setting '%s': 'flowline --print-default-config' lists "
+			      "them",
+			      shown);
 }
 
 int conf_set(struct conf *c, const char *path_value, struct conf_errors *errors)
@@ -249,12 +251,14 @@ static void unknown_env(struct conf_errors *errors, const char *name)
 	meant = did_you_mean(name + 9, names, i);
 	conf_shown(name, shown);
 	if (meant)
-		conf_errors_add(errors, "unknown environment variable %s (did you mean FLOWLINE_%s?)",
+		conf_errors_add(errors,
+				"unknown environment variable %s (did you mean FLOWLINE_%s?)",
 				shown, meant);
 	else
 		conf_errors_add(errors,
 				"unknown environment variable %s: unset it, or 'man flowline.yaml' "
-				"tells how they are called", shown);
+				"tells how they are called",
+				shown);
 }
 
 static void set_from_env(struct conf *c, const char *variable, struct conf_errors *errors)
@@ -280,8 +284,8 @@ static void set_from_env(struct conf *c, const char *variable, struct conf_error
 		return;
 	}
 	place.path = name;
-	err = in_file ? conf_secret_load(s, conf_at(s, c), eq + 1, &place) :
-			conf_value_set(s, conf_at(s, c), eq + 1, how, &place);
+	err = in_file ? conf_secret_load(s, conf_at(s, c), eq + 1, &place)
+		      : conf_value_set(s, conf_at(s, c), eq + 1, how, &place);
 	(void)err; /* counted in errors */
 }
 

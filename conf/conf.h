@@ -4,8 +4,9 @@
  *          it names and leaves the rest.
  * Units:   durations in ns, sizes in bytes.
  * Memory:  a struct conf owns all that it points to; conf_free() gives it back. Texts are never
- *          NULL, only "". Everything is plain data: it may be read by any thread once it is complete.
- * Errors:  all mistakes of one call are added to errors, and nothing is changed where there is one.
+ *          NULL, only "". Everything is plain data: it may be read by any thread once it is
+ * complete. Errors:  all mistakes of one call are added to errors, and nothing is changed where
+ * there is one.
  */
 #ifndef CONF_CONF_H
 #define CONF_CONF_H
@@ -27,7 +28,7 @@ enum {
 	CONF_NETS_MOST = 256,
 	CONF_PORTS_MOST = 32, /* FILTER_DNS_PORTS_MAX */
 	CONF_IFACES_MOST = 32,
-	CONF_HOST_MOST = 255,  /* bytes; RFC 1035 section 2.3.4 */
+	CONF_HOST_MOST = 255, /* bytes; RFC 1035 section 2.3.4 */
 	CONF_IFACE_MOST = 15, /* bytes; IFNAMSIZ - 1 */
 };
 
@@ -57,7 +58,7 @@ struct conf_tags {
 
 /* A packet is left out where each list that has entries has one that fits. */
 struct conf_exclude {
-	struct conf_nets cidr; /* either address */
+	struct conf_nets cidr;  /* either address */
 	struct conf_ports port; /* either port */
 	struct conf_strings process;
 };
@@ -80,7 +81,7 @@ struct conf_outputs {
 };
 
 enum conf_capture_mode { CONF_MODE_AUTO, CONF_MODE_PACKET, CONF_MODE_SOCKET, CONF_MODE_PROBE };
-enum conf_tunnels { CONF_TUNNELS_OUTER, CONF_TUNNELS_INNER };
+enum conf_tunnels { CONF_TUNNELS_INNER, CONF_TUNNELS_OUTER };
 enum conf_http_paths { CONF_PATHS_RAW, CONF_PATHS_TEMPLATE, CONF_PATHS_OFF };
 enum conf_key_fields { CONF_KEYS_FIELD, CONF_KEYS_TAG };
 enum conf_ip_types { CONF_IP_TYPES_IANA, CONF_IP_TYPES_DATAKIT };

@@ -26,9 +26,9 @@ void conf_errors_add(struct conf_errors *e, const char *fmt, ...) PRINTF_LIKE(2,
 /* Where a value came from, and what it is for. */
 struct conf_place {
 	struct conf_errors *errors;
-	const char *file; /* NULL: not out of a file */
+	const char *file;          /* NULL: not out of a file */
 	unsigned int line, column; /* from 1; in file */
-	const char *path; /* "flows.max_flows", "--interval"; NULL: none */
+	const char *path;          /* "flows.max_flows", "--interval"; NULL: none */
 };
 
 /* Add a line with the place before it. */

@@ -82,9 +82,14 @@ static void unknown_key(const struct reader *r, const char *prefix, const struct
 	int len = (int)(strlen(r->shown) + strlen(prefix));
 
 	conf_shown(key->text, shown);
+	if (conf_setting_find(r->group, key->text) && strchr(key->text, '.')) {
+		conf_complain(&at,
+			      "unknown key '%s': want one key for each part, as in %.*s: {%s: ...}",
+			      shown, (int)strcspn(shown, "."), shown, strchr(shown, '.') + 1);
+		return;
+	}
 	if (len)
-		snprintf(where, sizeof(where), " in '%.*s'", len - 1,
-			 *prefix ? prefix : r->shown);
+		snprintf(where, sizeof(where), " in '%.*s'", len - 1, *prefix ? prefix : r->shown);
 	if (*prefix && *r->shown)
 		snprintf(where, sizeof(where), " in '%s%.*s'", r->shown, (int)strlen(prefix) - 1,
 			 prefix);
@@ -96,7 +101,8 @@ static void unknown_key(const struct reader *r, const char *prefix, const struct
 		conf_complain(&at, "unknown key '%s'%s (did you mean %s'%s'?)", shown, where,
 			      strchr(other, '.') ? "" : "the outermost ", other);
 	else
-		conf_complain(&at, "unknown key '%s'%s: 'flowline --print-default-config' lists them",
+		conf_complain(&at,
+			      "unknown key '%s'%s: 'flowline --print-default-config' lists them",
 			      shown, where);
 }
 
@@ -228,8 +234,8 @@ static int read_tags(const struct reader *r, const struct conf_setting *s, const
 			if (key->kind == NODE_SCALAR)
 				at = place_of(r, value, path);
 			conf_complain(&at, "'%s' is not a tag: want KEY: VALUE, such as env: prod",
-				      key->kind == NODE_SCALAR ? conf_shown(key->text, shown) :
-								 kind_name(key));
+				      key->kind == NODE_SCALAR ? conf_shown(key->text, shown)
+							       : kind_name(key));
 			err = FL_EUSAGE;
 			continue;
 		}
@@ -343,11 +349,12 @@ static const struct conf_setting *secret_of(const struct conf_group *g, const ch
 static int read_secret(const struct reader *r, const struct conf_setting *s, const char *path,
 		       const struct node *n)
 {
-	char shown[PATH_SIZE + 8];
-	struct conf_place at = place_of(r, n, shown);
+	char shown[2 * PATH_SIZE];
+	struct conf_place at;
 	const char *file;
 
-	snprintf(shown, sizeof(shown), "%s%s", r->shown, path);
+	snprintf(shown, sizeof(shown), "%.159s%.159s", r->shown, path);
+	at = place_of(r, n, shown);
 	file = scalar(n, s, &at);
 	return file ? conf_secret_load(s, conf_at(s, r->base), file, &at) : FL_EUSAGE;
 }
@@ -367,13 +374,13 @@ static int read_key(const struct reader *r, const char *prefix, const struct nod
 		    const struct node *value)
 {
 	const struct conf_setting *s;
-	char path[PATH_SIZE];
+	char path[2 * PATH_SIZE];
 
-	if (strlen(prefix) + strlen(key->text) + 2 > sizeof(path) || strchr(key->text, '.')) {
+	if (strlen(prefix) + strlen(key->text) + 2 > PATH_SIZE || strchr(key->text, '.')) {
 		unknown_key(r, prefix, key);
 		return FL_EUSAGE;
 	}
-	snprintf(path, sizeof(path), "%s%s", prefix, key->text);
+	snprintf(path, sizeof(path), "%.159s%.159s", prefix, key->text);
 	s = conf_setting_find(r->group, path);
 	if (s)
 		return read_value(r, s, value);
@@ -381,7 +388,7 @@ static int read_key(const struct reader *r, const char *prefix, const struct nod
 	if (s)
 		return read_secret(r, s, path, value);
 	if (is_section(r->group, path)) {
-		snprintf(path, sizeof(path), "%s%s.", prefix, key->text);
+		snprintf(path, sizeof(path), "%.159s%.158s.", prefix, key->text);
 		return read_map(r, path, value);
 	}
 	unknown_key(r, prefix, key);

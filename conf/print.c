@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "conf/value.h"
 
@@ -17,7 +18,7 @@ static void print_text(FILE *out, const char *s)
 	static const char harmless[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				       "0123456789_./+@=-";
 
-	if (*s && strspn(s, harmless) == strlen(s) && *s != '-' && *s != '@' && *s != '=') {
+	if (*s && strspn(s, harmless) == strlen(s) && !strchr("-@=", *s) && strcasecmp(s, "null")) {
 		fputs(s, out);
 		return;
 	}
@@ -229,8 +230,9 @@ void conf_range_print(FILE *out, const struct conf_setting *s)
 	}
 }
 
-/* All that is said of one setting, as sentences. The caller's to free; NULL: no memory. */
-static char *describe(const struct conf_setting *s)
+/* What print prints, or NULL: no memory. The caller's to free. */
+static char *printed(void (*print)(FILE *out, const struct conf_setting *s),
+		     const struct conf_setting *s)
 {
 	char *text = NULL;
 	size_t size;
@@ -238,20 +240,29 @@ static char *describe(const struct conf_setting *s)
 
 	if (!out)
 		return NULL;
-	fprintf(out, "%s Want: ", s->doc);
-	conf_range_print(out, s);
-	fprintf(out, "; such as %s.", s->example);
+	print(out, s);
+	if (fclose(out)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static void print_doc(FILE *out, const struct conf_setting *s)
+{
+	fputs(s->doc, out);
 	if (s->flags & CONF_RESTART)
 		fputs(" A change counts after a restart.", out);
 	if (s->flags & CONF_LATER)
 		fputs(" Not used by this version yet.", out);
 	if (s->flags & CONF_SECRET)
 		fprintf(out, " %s_file names a file that holds it.", s->path);
-	if (fclose(out)) {
-		free(text);
-		return NULL;
-	}
-	return text;
+}
+
+static void print_want(FILE *out, const struct conf_setting *s)
+{
+	fputs("Want: ", out);
+	conf_range_print(out, s);
 }
 
 static void indent(FILE *out, int depth)
@@ -323,20 +334,26 @@ void conf_print_default(FILE *out)
 
 	if (conf_default(&c))
 		return;
-	fputs("# flowline.yaml - configuration of flowline; flowline.yaml(5) tells the same at length.\n"
+	fputs("# flowline.yaml - configuration of flowline; flowline.yaml(5) tells the same at "
+	      "length.\n"
 	      "#\n"
 	      "# Every setting is here, with its default. Take the # before it away to change it.\n"
-	      "# 'flowline check-config FILE' tells what is wrong with a file.\n", out);
+	      "# 'flowline check-config FILE' tells what is wrong with a file.\n",
+	      out);
 	for (i = 0; i < conf_schema.n; i++) {
 		const struct conf_setting *s = &conf_schema.settings[i];
-		char *text = describe(s);
+		char *doc = printed(print_doc, s), *want = printed(print_want, s);
 		int depth = depth_of(s->path);
 
 		print_sections(out, s->path, before);
 		before = s->path;
 		putc('\n', out);
-		print_comment(out, depth, text ? text : s->doc);
-		free(text);
+		print_comment(out, depth, doc ? doc : s->doc);
+		print_comment(out, depth, want ? want : "");
+		free(doc);
+		free(want);
+		indent(out, depth);
+		fprintf(out, "# Such as: %s\n", s->example);
 		indent(out, depth);
 		fprintf(out, "#%s: ", last_part(s->path));
 		conf_value_print(out, s, conf_at(s, &c), false);

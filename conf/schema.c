@@ -16,27 +16,61 @@
 
 /* In the order of the enums of conf.h. */
 static const char *const modes[] = {"auto", "packet", "socket", "probe", NULL};
-static const char *const tunnels[] = {"outer", "inner", NULL};
+static const char *const tunnels[] = {"inner", "outer", NULL};
 static const char *const paths[] = {"raw", "template", "off", NULL};
 static const char *const key_fields[] = {"field", "tag", NULL};
 static const char *const ip_types[] = {"iana", "datakit", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
 /* Tags of flowline's points, and the key fields that points.key_fields makes tags. */
-static const char *const tag_names[] = {
-    "host", "source", "src_ip", "dst_ip", "src_port", "dst_port", "src_ip_type", "dst_ip_type",
-    "transport", "family", "direction", "sub_source", "src_country", "dst_country",
-    "src_province", "dst_province", "src_city", "dst_city", "src_isp", "dst_isp", "src_asn",
-    "dst_asn", "src_k8s_namespace", "dst_k8s_namespace", "src_k8s_deployment_name",
-    "dst_k8s_deployment_name", "src_k8s_service_name", "dst_k8s_service_name",
-    "src_k8s_pod_name", "dst_k8s_pod_name", "pid", "process_name", "container_id", "dst_domain",
-    "rcode", "domain", "query_type", "method", "path", "status_code", "http_version", NULL};
+static const char *const tag_names[] = {"host",
+					"source",
+					"src_ip",
+					"dst_ip",
+					"src_port",
+					"dst_port",
+					"src_ip_type",
+					"dst_ip_type",
+					"transport",
+					"family",
+					"direction",
+					"sub_source",
+					"src_country",
+					"dst_country",
+					"src_province",
+					"dst_province",
+					"src_city",
+					"dst_city",
+					"src_isp",
+					"dst_isp",
+					"src_asn",
+					"dst_asn",
+					"src_k8s_namespace",
+					"dst_k8s_namespace",
+					"src_k8s_deployment_name",
+					"dst_k8s_deployment_name",
+					"src_k8s_service_name",
+					"dst_k8s_service_name",
+					"src_k8s_pod_name",
+					"dst_k8s_pod_name",
+					"pid",
+					"process_name",
+					"container_id",
+					"dst_domain",
+					"rcode",
+					"domain",
+					"query_type",
+					"method",
+					"path",
+					"status_code",
+					"http_version",
+					NULL};
 
 static const struct conf_setting settings[] = {
     {"host", CONF_STRING, 0, AT(host), 0, CONF_HOST_MOST, 0, "", "web1.example.org", NULL,
      "The tag host of every point. Empty: this machine's name."},
-    {"tags", CONF_TAG, CONF_LIST, AT(tags), 0, 0, CONF_TAGS_MOST, "", "{env: prod, rack: r12}", NULL,
-     "Tags that are added to every point."},
+    {"tags", CONF_TAG, CONF_LIST, AT(tags), 0, 0, CONF_TAGS_MOST, "", "{env: prod, rack: r12}",
+     NULL, "Tags that are added to every point."},
     {"local", CONF_NET, CONF_LIST, AT(local), 0, 0, CONF_NETS_MOST, "", "[10.0.0.0/8, fd00::/8]",
      NULL,
      "Networks that count as local: their side of a flow is src. This host's own addresses are "
@@ -56,8 +90,8 @@ static const struct conf_setting settings[] = {
      "[{port: 22}, {cidr: 10.9.0.0/16, port: [80, 443]}, {process: backup}]", NULL,
      "Traffic that is left out. A rule names networks (cidr), ports or processes, each one or a "
      "list; where it names several kinds, all must fit."},
-    {"capture.ring_size", CONF_SIZE, CONF_RESTART, AT(capture.ring_bytes), 512 * KIB, 1024 * MIB,
-     0, "4M", "8M", NULL,
+    {"capture.ring_size", CONF_SIZE, CONF_RESTART, AT(capture.ring_bytes), 512 * KIB, 1024 * MIB, 0,
+     "4M", "8M", NULL,
      "Memory for packets on the way from the kernel, for each interface named. Bursts need more."},
     {"capture.tunnels", CONF_ENUM, 0, AT(capture.tunnels), 0, 0, 0, "outer", "inner", tunnels,
      "inner looks into VXLAN and Geneve; outer counts them as UDP flows."},
@@ -133,7 +167,7 @@ static const struct conf_setting settings[] = {
     {"processes.namespaces", CONF_BOOL, CONF_LATER, AT(processes.namespaces), 0, 0, 0, "true",
      "false", NULL, "Look into other network namespaces (containers), where that is permitted."},
 
-    {"outputs", CONF_OUTPUT, LIST_SOME, AT(outputs), 0, 0, 8, "stdout",
+    {"outputs", CONF_OUTPUT, LIST_SOME, AT(outputs), 0, 0, 1, "stdout",
      "[{file: {path: /var/log/flowline.line}}]", NULL,
      "Where points go: stdout, or a file (its path; appended to). At present one."},
 

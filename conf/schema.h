@@ -1,5 +1,6 @@
-/* schema.h - the table of settings. It drives the file's reader, --set, the environment, the printed
- * default file and the manual page: a new setting is a field in conf.h and a row in schema.c.
+/* schema.h - the table of settings. It drives the file's reader, --set, the environment, the
+ * printed default file and the manual page: a new setting is a field in conf.h and a row in
+ * schema.c.
  */
 #ifndef CONF_SCHEMA_H
 #define CONF_SCHEMA_H

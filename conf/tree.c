@@ -1,5 +1,5 @@
-/* tree.c - see tree.h. Built on libyaml's events (YAML 1.1, https://yaml.org/spec/1.1/), because its
- * own documents recurse without a bound in old versions (0.1.4, CentOS 7).
+/* tree.c - see tree.h. Built on libyaml's events (YAML 1.1, https://yaml.org/spec/1.1/), because
+ * its own documents recurse without a bound in old versions (0.1.4, CentOS 7).
  */
 #include "conf/tree.h"
 
@@ -74,13 +74,14 @@ static int complain_yaml(const struct builder *b, const yaml_parser_t *p)
 		snprintf(text, sizeof(text), "not a text in UTF-8: %s", problem);
 	} else if (byte_at(b, &mark) == '\t') {
 		snprintf(text, sizeof(text), "a tab: YAML wants blanks here");
+	} else if (p->context && strstr(p->context, "alias")) {
+		snprintf(text, sizeof(text), "not YAML: quote what begins with *");
 	} else if (p->context && p->context_mark.line != mark.line) {
 		snprintf(text, sizeof(text), "not YAML: %s (%s that begins in line %u)", problem,
 			 p->context, (unsigned int)p->context_mark.line + 1);
 	} else {
-		snprintf(text, sizeof(text), "not YAML: %s%s%s%s", problem,
-			 p->context ? " (" : "", p->context ? p->context : "",
-			 p->context ? ")" : "");
+		snprintf(text, sizeof(text), "not YAML: %s%s%s%s", problem, p->context ? " (" : "",
+			 p->context ? p->context : "", p->context ? ")" : "");
 	}
 	return complain(b, &mark, text);
 }
@@ -155,7 +156,7 @@ static int on_alias(struct builder *b, const yaml_event_t *e)
 {
 	const char *name = (const char *)e->data.alias.anchor;
 	struct tree *t = b->t;
-	char text[128];
+	char text[192];
 	size_t i;
 
 	for (i = 0; i < t->nanchors; i++)
@@ -205,8 +206,8 @@ static int on_scalar(struct builder *b, const yaml_event_t *e)
 
 static int on_begin(struct builder *b, const yaml_event_t *e, enum node_kind kind)
 {
-	const yaml_char_t *name = kind == NODE_MAP ? e->data.mapping_start.anchor :
-						     e->data.sequence_start.anchor;
+	const yaml_char_t *name =
+	    kind == NODE_MAP ? e->data.mapping_start.anchor : e->data.sequence_start.anchor;
 	struct node *n = node_new(b, kind, &e->start_mark);
 
 	if (!n || attach(b, n, &e->start_mark))

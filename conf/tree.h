@@ -1,4 +1,5 @@
-/* tree.h - a YAML text as a tree of scalars, lists and maps with their places, bounded in every way.
+/* tree.h - a YAML text as a tree of scalars, lists and maps with their places, bounded in every
+ * way.
  *
  * Aliases share the node of their anchor, so that a tree is never bigger than its text; an alias
  * inside its own anchor does not exist yet, so that there are no circles.

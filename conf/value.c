@@ -17,7 +17,7 @@ struct unit {
 };
 
 static const struct unit time_units[] = {
-    {"ms", NS_PER_MS},         {"s", NS_PER_S},          {"m", 60 * NS_PER_S},
+    {"ms", NS_PER_MS},      {"s", NS_PER_S},         {"m", 60 * NS_PER_S},
     {"h", 3600 * NS_PER_S}, {"d", 86400 * NS_PER_S}, {NULL, 0},
 };
 
@@ -70,8 +70,8 @@ bool conf_parse_size(const char *text, uint64_t *bytes)
 	return number_with_unit(text, size_units, bytes);
 }
 
-/* In the biggest unit that leaves a whole number; days from two on, minutes from two on: 24h, 60s are
- * what people write. */
+/* In the biggest unit that leaves a whole number; days from two on, minutes from two on: 24h, 60s
+ * are what people write. */
 static void format_with_unit(uint64_t v, const struct unit *units, char out[CONF_UNIT_SIZE])
 {
 	const struct unit *u = units, *best = units;
@@ -165,7 +165,8 @@ static int parse_count(const struct conf_setting *s, const char *text, void *to,
 	if (!found)
 		found = digits(&p, &v) && !*p && v >= s->least && v <= s->most;
 	if (!found) {
-		conf_complain(place, "'%s' will not do: want a number from %" PRIu64 " to %" PRIu64 "%s",
+		conf_complain(place,
+			      "'%s' will not do: want a number from %" PRIu64 " to %" PRIu64 "%s",
 			      conf_shown(text, shown), s->least, s->most,
 			      s->flags & CONF_AUTO ? ", or auto" : "");
 		return FL_EUSAGE;
@@ -184,9 +185,9 @@ static int parse_percent(const struct conf_setting *s, const char *text, void *t
 	uint64_t v;
 
 	if (!digits(&p, &v) || (*p && strcmp(p, "%")) || v < s->least || v > s->most) {
-		conf_complain(place,
-			      "'%s' is not a share: want %" PRIu64 "%% to %" PRIu64 "%%, such as %s",
-			      conf_shown(text, shown), s->least, s->most, s->example);
+		conf_complain(
+		    place, "'%s' is not a share: want %" PRIu64 "%% to %" PRIu64 "%%, such as %s",
+		    conf_shown(text, shown), s->least, s->most, s->example);
 		return FL_EUSAGE;
 	}
 	percent = (unsigned int)v;
@@ -234,10 +235,14 @@ static int parse_word(const char *const *words, const char *text, const struct c
 			return (int)i;
 	for (i = 0; n < 10 && i < n && len < sizeof(list); i++)
 		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s",
-					!i ? ": want " : i + 1 < n ? ", " : " or ", words[i]);
+					!i          ? ": want "
+					: i + 1 < n ? ", "
+						    : " or ",
+					words[i]);
 	conf_shown(text, shown);
 	if (meant)
-		conf_complain(place, "'%s' is not known%s (did you mean '%s'?)", shown, list, meant);
+		conf_complain(place, "'%s' is not known%s (did you mean '%s'?)", shown, list,
+			      meant);
 	else if (n < 10)
 		conf_complain(place, "'%s' is not known%s", shown, list);
 	else
@@ -275,9 +280,11 @@ static int parse_string(const struct conf_setting *s, const char *text, void *to
 
 	conf_shown(s->flags & CONF_SECRET ? "(secret)" : text, shown);
 	if (s->type == CONF_IFACE && !iface_valid(text)) {
-		conf_complain(place,
-			      "'%s' cannot be an interface's name: 'ip link' shows those that there "
-			      "are", shown);
+		conf_complain(
+		    place,
+		    "'%s' cannot be an interface's name: 'ip link' shows those that there "
+		    "are",
+		    shown);
 		return FL_EUSAGE;
 	}
 	if (s->type == CONF_WORD && parse_word(s->words, text, place) < 0)
@@ -298,7 +305,8 @@ static int parse_string(const struct conf_setting *s, const char *text, void *to
 	return 0;
 }
 
-static int parse_port(const char *text, void *to, const struct conf_place *place, const char *example)
+static int parse_port(const char *text, void *to, const struct conf_place *place,
+		      const char *example)
 {
 	char shown[CONF_SHOWN_SIZE];
 	const char *p = text;

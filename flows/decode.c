@@ -85,10 +85,27 @@ static uint32_t mix32(uint32_t h, uint32_t v)
 	return h ^ h >> 15;
 }
 
+static inline uint64_t key_hash(const struct decoder *d, const struct flow_key *k)
+{
+	uint64_t w[2];
+
+	if (k->w[0] | k->w[2])
+		return siphash_words(&d->key, k->w, 5);
+	/* IPv4: the first words are 0, the low halves of the second are constant */
+	w[0] = (k->w[1] & 0xffffffff00000000ULL) | k->w[3] >> 32;
+	w[1] = k->w[4];
+	return siphash_words(&d->key, w, 2);
+}
+
+uint64_t decode_key_hash(const struct decoder *d, const struct flow_key *key)
+{
+	return key_hash(d, key);
+}
+
 static inline void set_key(const struct decoder *d, struct packet *pkt, const struct ip_addr *src,
 			   const struct ip_addr *dst, uint16_t sport, uint16_t dport, uint8_t proto)
 {
-	uint64_t s[2], t[2], w[2];
+	uint64_t s[2], t[2];
 	struct flow_key *k = &pkt->key;
 	bool swap;
 
@@ -102,14 +119,7 @@ static inline void set_key(const struct decoder *d, struct packet *pkt, const st
 	k->w[3 - 2 * swap] = t[1];
 	k->w[4] = (uint64_t)sport << 16 * swap | (uint64_t)dport << (16 - 16 * swap) |
 		  (uint64_t)proto << 32;
-	if (s[0] == 0 && t[0] == 0) {
-		/* IPv4: the first words are 0, the low halves of the second are constant */
-		w[0] = (k->w[1] & 0xffffffff00000000ULL) | k->w[3] >> 32;
-		w[1] = k->w[4];
-		pkt->hash = siphash_words(&d->key, w, 2);
-	} else {
-		pkt->hash = siphash_words(&d->key, k->w, 5);
-	}
+	pkt->hash = key_hash(d, k);
 }
 
 /* Timestamps option, RFC 7323: kind 8, length 10. The usual layout is NOP NOP 8 10. */
@@ -327,10 +337,12 @@ static inline enum decode_result decode_payload(struct context *c, const struct 
 			if ((dport == 4789 || dport == 8472 || dport == 6081) &&
 			    layer_pull(&inner, 8) == DECODE_PACKET) {
 				struct context t = *c;
+				uint16_t packets = c->pkt->packets;
 				enum decode_result r = decode_udp_tunnel(&t, inner, dport);
 
 				if (r == DECODE_PACKET || r == DECODE_HELD)
 					return r;
+				c->pkt->packets = packets;
 			}
 		}
 		return decode_udp(c->d, src, dst, l, c->pkt);

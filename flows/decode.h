@@ -33,6 +33,9 @@ struct decoder {
 	bool tunnels_inner;
 };
 
+/* The hash that a packet of this flow has. */
+uint64_t decode_key_hash(const struct decoder *d, const struct flow_key *key);
+
 /* pkt->payload points into the frame's data, or into a fragment buffer that stays until
  * fragments_release(). */
 enum decode_result decode_frame(const struct decoder *d, const struct frame *f, struct packet *pkt);

@@ -183,6 +183,7 @@ static void answer_learn(struct dns_pending *d, uint32_t n, const uint8_t *msg, 
 	if (!count)
 		return;
 	ends_of_key(&q->key, q->client, &ends);
+	names_client(d->config.local, &ends.client, &ends.client);
 	for (i = 0; i < count; i++)
 		names_learn(d->config.names, &ends.client, &found[i].addr, q->name, q->name_len,
 			    found[i].ttl_s, time_ns);

@@ -17,7 +17,8 @@
 struct dns_pending_config {
 	size_t max_pending;
 	uint64_t timeout_ns;
-	struct points *points; /* borrowed */
+	struct points *points; /* borrowed, as are: */
+	const struct local *local;
 	struct names *names;   /* borrowed; learns the addresses of matched answers. NULL: off */
 };
 

@@ -15,6 +15,8 @@
 #include "flows/flow_table.h"
 #include "flows/fragment.h"
 #include "flows/http_pair.h"
+#include "flows/local.h"
+#include "flows/names.h"
 #include "flows/points.h"
 #include "flows/roles.h"
 #include "flows/stream.h"
@@ -31,6 +33,8 @@ struct engine {
 	struct flow_table table;
 	struct tcp tcp;
 	struct roles roles;
+	struct local local;
+	struct names *names; /* NULL: off */
 	struct points *points;
 	struct dns_pending *dns;
 	struct http_pairs *http;
@@ -99,7 +103,9 @@ static int make_tables(struct engine *e)
 					   4 * (c->max_dns_pending + c->max_http_pending + BATCH),
 				   .full = on_points_full, .full_ctx = e,
 				   .fold_client_port = c->fold_client_port,
-				   .dns_domain = c->dns_domain, .sink = c->sink};
+				   .dns_domain = c->dns_domain, .sink = c->sink,
+				   .local = &e->local, .owner = c->owner,
+				   .owner_ctx = c->owner_ctx};
 	struct dns_pending_config dc = {.max_pending = c->max_dns_pending,
 					.timeout_ns = c->dns_timeout_ns};
 	struct http_pairs_config hc = {.max_pending = c->max_http_pending,
@@ -112,10 +118,18 @@ static int make_tables(struct engine *e)
 	ft.timeout_ns[FLOW_AGE_ATTEMPT] = c->tcp_attempt_ns;
 	ft.timeout_ns[FLOW_AGE_CLOSED] = c->tcp_linger_ns;
 	e->decoder.fragments = fragments_new();
+	if (c->max_names) {
+		e->names = names_new(c->max_names);
+		if (!e->names)
+			return -ENOMEM;
+	}
+	pc.names = dc.names = e->names;
+	dc.local = &e->local;
 	e->points = points_new(&pc);
 	e->dirty = malloc(c->max_flows * sizeof(*e->dirty));
 	if (!e->decoder.fragments || !e->points || !e->dirty || flow_table_init(&e->table, &ft) ||
-	    tcp_init(&e->tcp, c->max_flows / 4 + 4096) || roles_init(&e->roles))
+	    tcp_init(&e->tcp, c->max_flows / 4 + 4096) || roles_init(&e->roles, &e->local) ||
+	    local_init(&e->local))
 		return -ENOMEM;
 	dc.points = hc.points = e->points;
 	e->dns = dns_pending_new(&dc);
@@ -164,13 +178,27 @@ void engine_free(struct engine *e)
 	flow_table_destroy(&e->table);
 	free(e->dirty);
 	points_free(e->points);
+	names_free(e->names);
+	local_destroy(&e->local);
 	fragments_free(e->decoder.fragments);
 	free(e);
 }
 
 int engine_set_local(struct engine *e, const struct ip_net *nets, size_t n)
 {
-	return points_set_local(e->points, nets, n);
+	return local_set(&e->local, nets, n);
+}
+
+void engine_listeners_begin(struct engine *e)
+{
+	roles_told_begin(&e->roles);
+}
+
+void engine_add_listener(struct engine *e, const struct ip_addr *addr, uint16_t port, uint8_t proto)
+{
+	struct listener l = {.addr = *addr, .port = port, .proto = proto};
+
+	roles_told_add(&e->roles, &l);
 }
 
 /* --- counting into points ---------------------------------------------------------------------------- */
@@ -183,12 +211,17 @@ static void prepare_report(void *ctx, const uint32_t *flows, unsigned int n)
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {
+		__builtin_prefetch(&e->table.cold[flows[i]]);
+		__builtin_prefetch((const char *)&e->table.cold[flows[i]] + 64);
+		__builtin_prefetch((const char *)&e->table.cold[flows[i]] + 128);
+		__builtin_prefetch((const char *)&e->table.cold[flows[i]] + 192);
+	}
+	for (i = 0; i < n; i++) {
 		const struct flow *f = &e->table.flows[flows[i]];
 
 		p->flow[i] = flows[i];
-		points_find(e->points, f, roles_client(&e->roles, f), &p->place[i]);
-		__builtin_prefetch(&e->table.cold[flows[i]]);
-		__builtin_prefetch((const char *)&e->table.cold[flows[i]] + 128);
+		points_find(e->points, f, &e->table.cold[flows[i]], roles_client(&e->roles, f),
+			    &p->place[i]);
 	}
 	for (i = 0; i < n; i++)
 		points_prefetch(e->points, &p->place[i]);
@@ -274,6 +307,8 @@ static void on_flow_end(void *ctx, uint32_t n, enum flow_end_reason reason)
 	}
 	if (f->state & FLOW_DIRTY)
 		flow_report(e, n);
+	if (e->names)
+		names_release(e->names, c->name);
 }
 
 static void cycle_end(struct engine *e, uint64_t stamp_ns)
@@ -346,15 +381,15 @@ static void advance(struct engine *e, uint64_t t)
 			e->cycle_end_ns = next_boundary(e, t);
 		}
 	}
+	if (t >= e->cycle_end_ns) {
+		expire(e, e->cycle_end_ns); /* what is due later is the next cycle's */
+		cycle_end(e, e->cycle_end_ns);
+		e->cycle_end_ns = next_boundary(e, t);
+	}
 	if (t - e->second_ns >= NS_PER_S)
 		expire(e, t);
-	if (t <= e->now_ns)
-		return;
-	e->now_ns = t;
-	if (t < e->cycle_end_ns)
-		return;
-	cycle_end(e, e->cycle_end_ns);
-	e->cycle_end_ns = next_boundary(e, t);
+	if (t > e->now_ns)
+		e->now_ns = t;
 }
 
 /* What make_room() cannot foresee: the end of many transactions or flows at once. */
@@ -411,9 +446,15 @@ static void count_udp(struct engine *e, struct flow *f, const struct packet *pkt
 		f->state |= (uint32_t)FLOW_CLIENT << dns_pending_client(e->dns);
 }
 
+/* Nothing of what an end has sent has come from its beginning. */
+static bool first_bytes_missing(const struct engine *e, const struct flow_cold *c, int end)
+{
+	return c->hole_count[end] == 1 && e->tcp.holes[c->holes[end]].start == c->isn[end] + 1;
+}
+
 /* Does this segment begin something that is read? The cheap question: its first four bytes. */
 static void look_for_stream(struct engine *e, struct flow *f, struct flow_cold *c,
-			    const struct packet *pkt)
+			    const struct packet *pkt, bool hole)
 {
 	enum http_guess guess;
 
@@ -422,6 +463,10 @@ static void look_for_stream(struct engine *e, struct flow *f, struct flow_cold *
 		return;
 	}
 	guess = http_guess(pkt->payload, pkt->payload_cap);
+	if (hole && guess == HTTP_NOT && f->state & FLOW_HANDSHAKE && first_bytes_missing(e, c, pkt->end)) {
+		stream_open_late(e->streams, f, c, pkt);
+		return;
+	}
 	if (guess == HTTP_MAYBE) {
 		/* The very first bytes of a connection may be fewer than it takes to tell. */
 		if (!(f->state & FLOW_HANDSHAKE) ||
@@ -436,26 +481,83 @@ static void look_for_stream(struct engine *e, struct flow *f, struct flow_cold *
 		f->state |= (uint32_t)FLOW_CLIENT << (guess == HTTP_REQUEST ? pkt->end : 1 - pkt->end);
 }
 
+/* Under which name one end knows the other: the client asked before it connected. */
+static void name_flow(struct engine *e, const struct flow *f, struct flow_cold *c)
+{
+	struct ip_addr who, whom;
+	int end;
+
+	for (end = 0; end < 2 && c->name == NAMES_NONE; end++) {
+		flow_key_addr(&f->key, end, &who);
+		flow_key_addr(&f->key, 1 - end, &whom);
+		names_client(&e->local, &who, &who);
+		c->name = names_lookup(e->names, &who, &whom, f->last_ns);
+		c->name_end = (uint8_t)end;
+	}
+	names_hold(e->names, c->name);
+}
+
+static void flow_begins(struct engine *e, uint32_t n)
+{
+	struct flow *f = &e->table.flows[n];
+	struct flow_cold *c = &e->table.cold[n];
+	struct ip_addr a;
+	unsigned int ends = 0;
+	int end;
+
+	if (flow_key_proto(&f->key) == PROTO_TCP)
+		f->state |= FLOW_TCP;
+	c->name = NAMES_NONE;
+	if (e->names && names_stats(e->names)->names)
+		name_flow(e, f, c);
+	if (!e->config.new_flow)
+		return;
+	for (end = 0; end < 2; end++) {
+		flow_key_addr(&f->key, end, &a);
+		if (local_has(&e->local, &a))
+			ends |= 1U << end;
+	}
+	if (ends)
+		e->config.new_flow(e->config.owner_ctx, &f->key, ends);
+}
+
+/* The flow's ports are used again: what was counted is the connection's before, whose roles may have been
+ * the other way round; this SYN is the new one's. */
+static void connection_anew(struct engine *e, uint32_t n, const struct packet *pkt)
+{
+	struct flow *f = &e->table.flows[n];
+	struct flow_cold *c = &e->table.cold[n];
+
+	f->packets[pkt->end] -= pkt->packets;
+	if (f->state & FLOW_STREAM)
+		stream_close(e->streams, f, c);
+	tcp_end(&e->tcp, f, c, FLOW_END_REUSED);
+	flow_report(e, n);
+	if (e->names)
+		names_release(e->names, c->name);
+	tcp_restart(&e->tcp, f, c, pkt->time_ns);
+	c->owner[0] = c->owner[1] = 0;
+	flow_begins(e, n);
+	f->packets[pkt->end] += pkt->packets;
+	mark_dirty(e, n);
+}
+
 static void count_tcp(struct engine *e, uint32_t n, const struct packet *pkt)
 {
 	struct flow *f = &e->table.flows[n];
 	struct flow_cold *c = &e->table.cold[n];
 	enum flow_age_class class;
+	bool hole;
 
-	if (__builtin_expect(pkt->tcp_flags & TCP_SYN, 0) && tcp_is_reuse(f, c, pkt)) {
-		if (f->state & FLOW_STREAM)
-			stream_close(e->streams, f, c);
-		tcp_end(&e->tcp, f, c, FLOW_END_REUSED);
-		/* packets and bytes of this SYN are the new connection's, but the same flow's */
-		tcp_restart(&e->tcp, f, c, pkt->time_ns);
-	}
-	tcp_update(&e->tcp, f, c, pkt);
+	if (__builtin_expect(pkt->tcp_flags & TCP_SYN, 0) && tcp_is_reuse(f, c, pkt))
+		connection_anew(e, n, pkt);
+	hole = tcp_update(&e->tcp, f, c, pkt);
 	if (__builtin_expect((pkt->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK), 0))
 		roles_learn(&e->roles, &f->key, pkt->end);
 	if (f->state & FLOW_STREAM) {
 		stream_segment(e->streams, f, c, pkt);
 	} else if (pkt->payload_cap && !(f->state & FLOW_NO_HTTP)) {
-		look_for_stream(e, f, c, pkt);
+		look_for_stream(e, f, c, pkt, hole);
 		if (f->state & FLOW_STREAM)
 			stream_segment(e->streams, f, c, pkt);
 	}
@@ -472,8 +574,8 @@ static void count_packet(struct engine *e, const struct packet *pkt, uint32_t gu
 
 	n = flow_table_get(&e->table, pkt, guess, &created);
 	f = &e->table.flows[n];
-	if (created && flow_key_proto(&pkt->key) == PROTO_TCP)
-		f->state |= FLOW_TCP;
+	if (created)
+		flow_begins(e, n);
 	if (pkt->iface && is_duplicate(f, &e->table.cold[n], pkt)) {
 		e->stats.packets_duplicate++;
 		e->stats.packets_parsed--;
@@ -581,6 +683,35 @@ void engine_finish(struct engine *e, uint64_t end_ns)
 	cycle_end(e, end_ns > e->now_ns ? end_ns : e->now_ns);
 }
 
+/* --- what the collector knows of flows --------------------------------------------------------------- */
+
+static uint32_t find_flow(const struct engine *e, const struct flow_key *key)
+{
+	uint32_t at, n;
+
+	INDEX_FIND(&e->table.index, (uint32_t)decode_key_hash(&e->decoder, key), at, n)
+		if (flow_key_equal(&e->table.flows[n].key, key))
+			return n;
+	return FLOW_NONE;
+}
+
+void engine_set_owner(struct engine *e, const struct flow_key *key, int end, uint32_t owner)
+{
+	uint32_t n = find_flow(e, key);
+
+	if (n != FLOW_NONE)
+		e->table.cold[n].owner[end] = owner;
+}
+
+void engine_set_tcp(struct engine *e, const struct flow_key *key, int end, const struct engine_tcp *tcp)
+{
+	uint32_t n = find_flow(e, key);
+
+	if (n != FLOW_NONE && e->table.flows[n].state & FLOW_DIRTY)
+		tcp_kernel_figures(&e->table.flows[n], &e->table.cold[n], end, tcp->rtt_us,
+				   tcp->rtt_var_us, tcp->retransmits);
+}
+
 const struct engine_stats *engine_stats(const struct engine *e)
 {
 	struct engine_stats *s = &((struct engine *)(uintptr_t)e)->stats;
@@ -607,5 +738,9 @@ const struct engine_stats *engine_stats(const struct engine *e)
 	s->http_lost = t->lost;
 	s->streams_active = t->active;
 	s->streams_evicted = t->evicted;
+	if (e->names) {
+		s->names = names_stats(e->names)->names;
+		s->names_evicted = names_stats(e->names)->evicted;
+	}
 	return s;
 }

@@ -15,6 +15,7 @@
 #include "common/addr.h"
 #include "common/error.h"
 #include "flows/frame.h"
+#include "flows/packet.h"
 #include "flows/point.h"
 
 struct engine_config {
@@ -30,6 +31,13 @@ struct engine_config {
 	bool dns_domain;            /* points.dns.domain */
 	bool tunnels_inner;         /* look into VXLAN and Geneve */
 	bool step_back;             /* live: the clock may be set back; a capture's may not */
+	size_t max_names;           /* for dst_domain; 0: off */
+	/* A flow was seen for the first time; ends: bit 0: end 0 of the key is local, bit 1: end 1. Not
+	 * called where no end is. NULL: nobody wants to know. May not call back into the engine. */
+	void (*new_flow)(void *ctx, const struct flow_key *key, unsigned int ends);
+	/* See points.h. */
+	void (*owner)(void *ctx, uint32_t owner, struct point *out);
+	void *owner_ctx; /* of both */
 	struct point_sink sink;
 };
 
@@ -57,6 +65,23 @@ void engine_finish(struct engine *e, uint64_t end_ns);
  * next cycle's points on. */
 int engine_set_local(struct engine *e, const struct ip_net *nets, size_t n) MUST_CHECK;
 
+/* Process of an end of a flow (the collector's number, not 0); nothing happens where the flow is no more. */
+void engine_set_owner(struct engine *e, const struct flow_key *key, int end, uint32_t owner);
+
+/* What the kernel itself counted for the TCP connection whose local end is `end`: wins over what the packets
+ * tell. To be called before the cycle's end. */
+struct engine_tcp {
+	uint32_t rtt_us, rtt_var_us; /* rtt 0: no sample yet */
+	uint32_t retransmits;        /* since the connection began, SYNs too */
+};
+
+void engine_set_tcp(struct engine *e, const struct flow_key *key, int end,
+		    const struct engine_tcp *tcp);
+
+/* The host's listening sockets, anew: begin, then one by one; addr :: is every address. */
+void engine_listeners_begin(struct engine *e);
+void engine_add_listener(struct engine *e, const struct ip_addr *addr, uint16_t port, uint8_t proto);
+
 /* seen = parsed + skipped + truncated + malformed + unknown + duplicate; all since engine_new(). */
 struct engine_stats {
 	uint64_t packets_seen;      /* frames given to engine_frames() */
@@ -76,6 +101,7 @@ struct engine_stats {
 	uint64_t streams_active, streams_evicted;
 	uint64_t points, cycles, cycles_early; /* early: the table of points was full */
 	uint64_t time_steps;          /* times the clock went back */
+	uint64_t names, names_evicted;
 };
 
 const struct engine_stats *engine_stats(const struct engine *e);

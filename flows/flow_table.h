@@ -74,7 +74,9 @@ struct flow_rtt {
 	bool valid;
 };
 
-enum { FLOW_SIGNATURES = 4 };
+/* The kernel hands packets on in batches of 8 (net.core.gro_normal_batch): a router shows 8 of a flow on
+ * one interface before the first of them on the other. */
+enum { FLOW_SIGNATURES = 8 };
 
 struct flow_cold {
 	struct flow_rtt rtt[2];     /* of segments sent by each end */
@@ -87,6 +89,12 @@ struct flow_cold {
 	uint64_t first_ns;
 	uint64_t syn_ns[2];         /* first SYN or SYN-ACK of each end */
 	uint32_t signatures[2][FLOW_SIGNATURES];
+	uint32_t owner[2];          /* process at each end, the collector's number; 0: not known */
+	uint32_t name;              /* by which end name_end knows the other; NAMES_NONE */
+	uint8_t name_end;
+	bool kernel[2];             /* the kernel's own figures of an end have been seen */
+	uint32_t retransmits_base[2]; /* the kernel's count where ours began */
+	uint32_t retransmits_all[2];  /* ours since then */
 	/* counters of this cycle */
 	uint32_t retransmits[2], syn_retransmits[2];
 	uint32_t established, closed, connect_failed, resets;

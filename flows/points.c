@@ -18,10 +18,11 @@
 #define TAG_DST_FOLDED (1ULL << 42)
 #define TAG_KIND(k)    ((uint64_t)(k) << 48)
 
-enum { MAX_LOCAL_NETS = 4096, TEXT_PER_TRANSACTION = 64 };
+enum { TEXT_PER_TRANSACTION = 64 };
 
 struct net_sum {
 	struct flow_key tags;
+	struct points_who who;
 	uint64_t bytes_read, bytes_written, packets_read, packets_written;
 	uint64_t rtt_sum, rtt_var_sum, connect_ns;
 	uint32_t rtt_samples, connects;
@@ -61,11 +62,6 @@ struct points {
 	char *text;
 	size_t text_used, text_size;
 	uint64_t last_stamp_ns;
-	struct ip_net *nets;         /* proper networks */
-	size_t nnets;
-	struct ip_addr *hosts;       /* single addresses, by host_index */
-	size_t nhosts;
-	struct index host_index;
 };
 
 struct points *points_new(const struct points_config *config)
@@ -81,13 +77,10 @@ struct points *points_new(const struct points_config *config)
 	p->trans = mem_map(config->max_transactions, sizeof(*p->trans));
 	p->tagsets = mem_map(config->max_transactions, sizeof(*p->tagsets));
 	p->text = mem_map(p->text_size, 1);
-	p->nets = calloc(MAX_LOCAL_NETS, sizeof(*p->nets));
-	p->hosts = calloc(MAX_LOCAL_NETS, sizeof(*p->hosts));
-	if (!p->net || !p->trans || !p->tagsets || !p->text || !p->nets || !p->hosts ||
+	if (!p->net || !p->trans || !p->tagsets || !p->text ||
 	    index_init(&p->net_index, config->max_netflow) ||
 	    index_init(&p->trans_index, config->max_transactions) ||
-	    index_init(&p->tagset_index, config->max_transactions) ||
-	    index_init(&p->host_index, MAX_LOCAL_NETS)) {
+	    index_init(&p->tagset_index, config->max_transactions)) {
 		points_free(p);
 		errno = ENOMEM;
 		return NULL;
@@ -102,57 +95,14 @@ void points_free(struct points *p)
 	index_destroy(&p->net_index);
 	index_destroy(&p->trans_index);
 	index_destroy(&p->tagset_index);
-	index_destroy(&p->host_index);
 	mem_unmap(p->net, p->config.max_netflow, sizeof(*p->net));
 	mem_unmap(p->trans, p->config.max_transactions, sizeof(*p->trans));
 	mem_unmap(p->tagsets, p->config.max_transactions, sizeof(*p->tagsets));
 	mem_unmap(p->text, p->text_size, 1);
-	free(p->nets);
-	free(p->hosts);
 	free(p);
 }
 
 /* --- which side is src ------------------------------------------------------------------------------ */
-
-static uint32_t addr_hash(const struct points *p, const struct ip_addr *a)
-{
-	return (uint32_t)siphash_1_3(&p->key, a->b, sizeof(a->b));
-}
-
-int points_set_local(struct points *p, const struct ip_net *nets, size_t n)
-{
-	size_t i;
-
-	if (n > MAX_LOCAL_NETS)
-		return FL_EFULL;
-	index_clear(&p->host_index);
-	p->nnets = p->nhosts = 0;
-	for (i = 0; i < n; i++) {
-		if (nets[i].bits < 128) {
-			p->nets[p->nnets++] = nets[i];
-			continue;
-		}
-		p->hosts[p->nhosts] = nets[i].addr;
-		index_insert(&p->host_index, addr_hash(p, &nets[i].addr), (uint32_t)p->nhosts++);
-	}
-	return 0;
-}
-
-static bool is_local(const struct points *p, const struct ip_addr *a)
-{
-	uint32_t at, n;
-	size_t i;
-
-	for (i = 0; i < p->nnets; i++)
-		if (net_contains(&p->nets[i], a))
-			return true;
-	if (!p->nhosts)
-		return false;
-	INDEX_FIND(&p->host_index, addr_hash(p, a), at, n)
-		if (addr_equal(&p->hosts[n], a))
-			return true;
-	return false;
-}
 
 void ends_of_key(const struct flow_key *key, int client, struct ends *out)
 {
@@ -167,10 +117,11 @@ void ends_of_key(const struct flow_key *key, int client, struct ends *out)
 static void make_tags(const struct points *p, const struct ends *e, enum point_kind kind,
 		      struct flow_key *tags)
 {
-	bool any = p->nnets || p->nhosts, folded = p->config.fold_client_port, incoming;
+	bool folded = p->config.fold_client_port, incoming;
 	uint16_t client_port = folded ? 0 : e->client_port;
 
-	incoming = any && is_local(p, &e->server) && !is_local(p, &e->client);
+	incoming = local_any(p->config.local) && local_has(p->config.local, &e->server) &&
+		   !local_has(p->config.local, &e->client);
 	memcpy(&tags->w[incoming ? 2 : 0], e->client.b, 16);
 	memcpy(&tags->w[incoming ? 0 : 2], e->server.b, 16);
 	tags->w[4] = (uint64_t)(incoming ? e->server_port : client_port) |
@@ -193,32 +144,49 @@ static uint64_t tags_hash(const struct points *p, const struct flow_key *t)
 
 /* --- netflow ---------------------------------------------------------------------------------------- */
 
-static struct net_sum *net_get(struct points *p, const struct flow_key *tags, uint32_t hash)
+static bool same_place(const struct net_sum *s, const struct points_place *place)
+{
+	return flow_key_equal(&s->tags, &place->tags) && s->who.owner == place->who.owner &&
+	       s->who.name == place->who.name;
+}
+
+static struct net_sum *net_get(struct points *p, const struct points_place *place)
 {
 	struct net_sum *s;
 	uint32_t at, n;
 
-	INDEX_FIND(&p->net_index, hash, at, n)
-		if (flow_key_equal(&p->net[n].tags, tags))
+	INDEX_FIND(&p->net_index, place->hash, at, n)
+		if (same_place(&p->net[n], place))
 			return &p->net[n];
 	if (p->nnet == p->config.max_netflow)
 		p->config.full(p->config.full_ctx);
 	n = p->nnet++;
 	s = &p->net[n];
 	memset(s, 0, sizeof(*s));
-	s->tags = *tags;
-	index_insert(&p->net_index, hash, n);
+	s->tags = place->tags;
+	s->who = place->who;
+	index_insert(&p->net_index, place->hash, n);
+	if (p->config.names)
+		names_hold(p->config.names, s->who.name); /* the flow may end before the cycle */
 	return s;
 }
 
-void points_find(const struct points *p, const struct flow *f, int client, struct points_place *place)
+void points_find(const struct points *p, const struct flow *f, const struct flow_cold *c, int client,
+		 struct points_place *place)
 {
 	struct ends ends;
+	uint64_t w[2];
 
 	ends_of_key(&f->key, client, &ends);
 	make_tags(p, &ends, POINT_NETFLOW, &place->tags);
-	place->hash = (uint32_t)tags_hash(p, &place->tags);
 	place->src = place->tags.w[4] & TAG_INCOMING ? 1 - client : client;
+	place->who.owner = c->owner[place->src];
+	place->who.name = c->name != NAMES_NONE && c->name_end == place->src ? c->name : NAMES_NONE;
+	w[0] = tags_hash(p, &place->tags);
+	w[1] = (uint64_t)place->who.owner << 32 | place->who.name;
+	if (place->who.owner || place->who.name != NAMES_NONE)
+		w[0] = siphash_words(&p->key, w, 2);
+	place->hash = (uint32_t)w[0];
 	index_prefetch(&p->net_index, place->hash);
 }
 
@@ -239,7 +207,7 @@ void points_prefetch(const struct points *p, const struct points_place *place)
 void points_add_flow(struct points *p, const struct flow *f, const struct flow_cold *c,
 		     const struct points_place *place)
 {
-	struct net_sum *s = net_get(p, &place->tags, place->hash);
+	struct net_sum *s = net_get(p, place);
 	int src = place->src, dst = 1 - src;
 
 	s->bytes_written += f->bytes[src];
@@ -453,6 +421,24 @@ static void transaction_point(const struct points *p, const struct transaction_s
 	}
 }
 
+/* pid, process_name, container_id, dst_domain. buf as in transaction_point(). */
+static void who_tags(const struct points *p, const struct points_who *who, struct point *out, char *buf)
+{
+	const uint8_t *wire;
+	size_t len;
+
+	out->pid = 0;
+	out->process_name.len = out->container_id.len = out->dst_domain.len = 0;
+	if (who->owner && p->config.owner)
+		p->config.owner(p->config.owner_ctx, who->owner, out);
+	if (who->name == NAMES_NONE)
+		return;
+	wire = names_wire(p->config.names, who->name, &len);
+	out->dst_domain.s = buf;
+	out->dst_domain.len = wire ? (uint32_t)dns_name_format(wire, len, buf) : 0;
+	names_release(p->config.names, who->name);
+}
+
 uint64_t points_end(struct points *p, uint64_t time_ns)
 {
 	char name[DNS_NAME_TEXT_MAX + 1];
@@ -467,9 +453,12 @@ uint64_t points_end(struct points *p, uint64_t time_ns)
 	memset(&pt, 0, sizeof(pt));
 	for (i = 0; i < p->nnet; i++) {
 		net_point(&p->net[i], &pt);
+		who_tags(p, &p->net[i].who, &pt, name);
 		pt.time_ns = time_ns;
 		p->config.sink.put(p->config.sink.ctx, &pt);
 	}
+	pt.pid = 0;
+	pt.process_name.len = pt.container_id.len = pt.dst_domain.len = 0;
 	for (i = 0; i < p->ntrans; i++) {
 		transaction_point(p, &p->trans[i], &pt, name);
 		pt.time_ns = time_ns + p->trans[i].ordinal;

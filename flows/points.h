@@ -13,6 +13,8 @@
 #include "common/addr.h"
 #include "common/error.h"
 #include "flows/flow_table.h"
+#include "flows/local.h"
+#include "flows/names.h"
 #include "flows/point.h"
 
 struct points_config {
@@ -21,6 +23,12 @@ struct points_config {
 	/* A table is full while something is added: calls points_end() before it returns. */
 	void (*full)(void *ctx);
 	void *full_ctx;
+	const struct local *local; /* borrowed, as are: */
+	struct names *names;       /* NULL: no dst_domain */
+	/* Who is an owner (flow_cold.owner, not 0)? Fills in pid, process_name and container_id, whose texts stay
+	 * until the point has been given to the sink. NULL: nobody is asked. */
+	void (*owner)(void *ctx, uint32_t owner, struct point *out);
+	void *owner_ctx;
 	struct point_sink sink;
 };
 
@@ -28,8 +36,6 @@ struct points;
 
 struct points *points_new(const struct points_config *config) MUST_CHECK;
 void points_free(struct points *p);
-
-int points_set_local(struct points *p, const struct ip_net *nets, size_t n) MUST_CHECK;
 
 /* Who took part in a transaction. */
 struct ends {
@@ -41,15 +47,23 @@ struct ends {
 /* The ends of a flow whose end `client` is the client. */
 void ends_of_key(const struct flow_key *key, int client, struct ends *out);
 
+/* The tags of a netflow point that are not in the flow's key. */
+struct points_who {
+	uint32_t owner; /* of src; 0: not known */
+	uint32_t name;  /* of dst; NAMES_NONE */
+};
+
 /* Where a flow's counts will go: made first for several flows, so that memory comes while the others are
  * worked out. */
 struct points_place {
 	struct flow_key tags;
+	struct points_who who;
 	uint32_t hash;
 	int src; /* end */
 };
 
-void points_find(const struct points *p, const struct flow *f, int client, struct points_place *place);
+void points_find(const struct points *p, const struct flow *f, const struct flow_cold *c, int client,
+		 struct points_place *place);
 
 /* Second look: the record. */
 void points_prefetch(const struct points *p, const struct points_place *place);

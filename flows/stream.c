@@ -374,6 +374,15 @@ void stream_open_http(struct streams *s, struct flow *f, struct flow_cold *c, co
 	stream_open(s, f, c, pkt, STREAM_HTTP, request ? pkt->end : 1 - pkt->end);
 }
 
+void stream_open_late(struct streams *s, struct flow *f, struct flow_cold *c, const struct packet *pkt)
+{
+	int client = f->state & (FLOW_CLIENT << 1) ? 1 : 0, e = pkt->end;
+	struct stream *st = stream_open(s, f, c, pkt, STREAM_HTTP, client);
+
+	if (st)
+		st->end[e].next = c->isn[e] + 1;
+}
+
 void stream_open_dns(struct streams *s, struct flow *f, struct flow_cold *c, const struct packet *pkt)
 {
 	int e = pkt->end;

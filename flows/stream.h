@@ -40,6 +40,9 @@ void streams_free(struct streams *s);
  * this segment on. Sets flow_cold.stream and FLOW_STREAM, where there is room. */
 void stream_open_http(struct streams *s, struct flow *f, struct flow_cold *c, const struct packet *pkt,
 		      bool request);
+/* A connection whose first bytes are late: pkt lies behind them. If they show that it is no HTTP the stream
+ * ends. */
+void stream_open_late(struct streams *s, struct flow *f, struct flow_cold *c, const struct packet *pkt);
 void stream_open_dns(struct streams *s, struct flow *f, struct flow_cold *c, const struct packet *pkt);
 
 /* A segment of a flow that has a stream. May end the stream (it is no HTTP; it has become a tunnel). */

@@ -106,6 +106,8 @@ void stream_http_gap(struct piece *pc, uint64_t n)
 	http_reader_gap(&e->u.http, &ev, n);
 	if (e->u.http.state == HTTP_LOST && pc->end != pc->st->client)
 		pc->st->queue.lost = true;
+	if (e->u.http.state == HTTP_LOST && !pc->st->proven)
+		pc->st->dead = true; /* opened for bytes that did not come */
 	return_partial(pc->s, &e->u.http);
 }
 

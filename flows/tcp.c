@@ -59,8 +59,12 @@ void tcp_restart(struct tcp *t, struct flow *f, struct flow_cold *c, uint64_t no
 	tcp_seq_reset(t, c);
 	f->state &= FLOW_DIRTY | FLOW_TCP;
 	c->first_ns = now_ns;
-	for (e = 0; e < 2; e++)
+	memset(c->rtt, 0, sizeof(c->rtt));
+	for (e = 0; e < 2; e++) {
 		c->syn_ns[e] = 0;
+		c->kernel[e] = false;
+		c->retransmits_all[e] = 0;
+	}
 }
 
 void tcp_end(struct tcp *t, struct flow *f, struct flow_cold *c, enum flow_end_reason reason)
@@ -116,6 +120,35 @@ static void rtt_ack(struct flow *f, struct flow_cold *c, const struct packet *pk
 	if (pkt->has_ts && pkt->tsecr != f->probe_ts[o])
 		return;
 	rtt_sample_1024(&c->rtt[o], f->probe_at[o], clock_1024(pkt->time_ns));
+}
+
+void tcp_kernel_figures(const struct flow *f, struct flow_cold *c, int end, uint32_t rtt_us,
+			uint32_t rtt_var_us, uint32_t total_retransmits)
+{
+	struct flow_rtt *r = &c->rtt[end];
+	uint32_t ours = c->retransmits_all[end];
+	int32_t more;
+
+	if (rtt_us) {
+		r->srtt8_us = rtt_us < 1 << 28 ? rtt_us << 3 : UINT32_MAX;
+		r->var4_us = rtt_var_us < 1 << 29 ? rtt_var_us << 2 : UINT32_MAX;
+		r->valid = true;
+		if (!r->samples)
+			r->samples = 1;
+	}
+	/* Of a connection that was open before, only what comes from now on is known; of one that was not,
+	 * the kernel's count has the SYNs in it. */
+	if (!c->kernel[end]) {
+		c->kernel[end] = true;
+		c->retransmits_base[end] = f->state & (FLOW_SYN | FLOW_SYNACK) << end
+						   ? (f->state & FLOW_RETRIED << end ? total_retransmits - ours : 0)
+						   : total_retransmits - ours;
+	}
+	more = (int32_t)(total_retransmits - c->retransmits_base[end] - ours);
+	if (more < 0 && (uint32_t)-more > c->retransmits[end])
+		more = -(int32_t)c->retransmits[end]; /* what was written cannot be taken back */
+	c->retransmits[end] += (uint32_t)more;
+	c->retransmits_all[end] += (uint32_t)more;
 }
 
 /* --- handshake ------------------------------------------------------------------------------------- */
@@ -203,6 +236,12 @@ static void tcp_rst(struct flow *f, struct flow_cold *c, const struct packet *pk
 	f->state |= FLOW_CLOSED;
 }
 
+static void count_retransmit(struct flow_cold *c, int end)
+{
+	c->retransmits[end]++;
+	c->retransmits_all[end]++;
+}
+
 /* --- data ------------------------------------------------------------------------------------------ */
 
 /* Payload that is not simply the next: count what is fresh, and say what was sent again. */
@@ -226,21 +265,23 @@ static __attribute__((noinline)) void tcp_odd_data(struct tcp *t, struct flow *f
 		f->state &= ~((uint32_t)FLOW_PROBE << e);
 	/* One old byte is what a keep-alive or a zero-window probe leaves behind. */
 	if (!keep_alive && !(span.old == 1 && span.fresh))
-		c->retransmits[e]++;
+		count_retransmit(c, e);
 }
 
-static inline void tcp_data(struct tcp *t, struct flow *f, struct flow_cold *c,
+/* True: bytes in front of the segment have not come. */
+static inline bool tcp_data(struct tcp *t, struct flow *f, struct flow_cold *c,
 			    const struct packet *pkt)
 {
 	int e = pkt->end;
 	uint32_t seq = pkt->seq + (pkt->tcp_flags & TCP_SYN ? 1 : 0);
+	bool hole = false;
 
 	if (__builtin_expect(!(f->state & (FLOW_SEQ << e)), 0)) {
 		f->state |= (uint32_t)FLOW_SEQ << e;
 		f->next_seq[e] = c->low_seq[e] = seq;
 	}
 	if (!pkt->payload_len)
-		return;
+		return false;
 	if (__builtin_expect(seq == f->next_seq[e], 1)) {
 		f->next_seq[e] = seq + pkt->payload_len;
 		f->bytes[e] += pkt->payload_len;
@@ -249,7 +290,8 @@ static inline void tcp_data(struct tcp *t, struct flow *f, struct flow_cold *c,
 
 		tcp_odd_data(t, f, c, pkt, seq);
 		if (f->next_seq[e] == was)
-			return; /* nothing new at the end: no measurement begins */
+			return false; /* nothing new at the end: no measurement begins */
+		hole = (int32_t)(seq - was) > 0;
 	}
 	if (!(f->state & (FLOW_PROBE << e)) && !(pkt->tcp_flags & TCP_SYN)) {
 		f->state |= (uint32_t)FLOW_PROBE << e;
@@ -257,6 +299,7 @@ static inline void tcp_data(struct tcp *t, struct flow *f, struct flow_cold *c,
 		f->probe_ts[e] = pkt->tsval;
 		f->probe_at[e] = clock_1024(pkt->time_ns);
 	}
+	return hole;
 }
 
 static void tcp_fin(struct flow *f, struct flow_cold *c, const struct packet *pkt)
@@ -265,7 +308,7 @@ static void tcp_fin(struct flow *f, struct flow_cold *c, const struct packet *pk
 
 	if (f->state & (FLOW_FIN << e)) {
 		if (!pkt->payload_len)
-			c->retransmits[e]++;
+			count_retransmit(c, e);
 		return;
 	}
 	f->state |= (uint32_t)FLOW_FIN << e;
@@ -275,10 +318,11 @@ static void tcp_fin(struct flow *f, struct flow_cold *c, const struct packet *pk
 	}
 }
 
-void tcp_update(struct tcp *t, struct flow *f, struct flow_cold *c, const struct packet *pkt)
+bool tcp_update(struct tcp *t, struct flow *f, struct flow_cold *c, const struct packet *pkt)
 {
 	int e = pkt->end;
 	uint8_t flags = pkt->tcp_flags;
+	bool hole = false;
 
 	if (__builtin_expect(flags & (TCP_SYN | TCP_RST), 0)) {
 		if (flags & TCP_RST)
@@ -290,7 +334,7 @@ void tcp_update(struct tcp *t, struct flow *f, struct flow_cold *c, const struct
 	}
 	/* An RST's sequence number may be 0 or a blind guess: it tells nothing about the stream. */
 	if (!(flags & TCP_RST) || pkt->payload_len)
-		tcp_data(t, f, c, pkt);
+		hole = tcp_data(t, f, c, pkt);
 	if (flags & TCP_ACK && f->state & (FLOW_PROBE << (1 - e)))
 		rtt_ack(f, c, pkt);
 	if (flags & TCP_FIN)
@@ -298,4 +342,5 @@ void tcp_update(struct tcp *t, struct flow *f, struct flow_cold *c, const struct
 	f->state |= (uint32_t)FLOW_SEEN << e;
 	if (__builtin_expect((f->state & FLOW_ESTABLISHED) == 0, 0))
 		tcp_check_established(f, c);
+	return hole;
 }

@@ -37,8 +37,12 @@ void tcp_destroy(struct tcp *t);
 bool tcp_is_reuse(const struct flow *f, const struct flow_cold *c, const struct packet *pkt);
 void tcp_restart(struct tcp *t, struct flow *f, struct flow_cold *c, uint64_t now_ns);
 
-/* Count a segment. */
-void tcp_update(struct tcp *t, struct flow *f, struct flow_cold *c, const struct packet *pkt);
+/* Count a segment. True: it has payload, and bytes in front of it have not come. */
+bool tcp_update(struct tcp *t, struct flow *f, struct flow_cold *c, const struct packet *pkt);
+
+/* The kernel's figures of the connection's end `end` (its tcp_info): they win over the packets' estimate. */
+void tcp_kernel_figures(const struct flow *f, struct flow_cold *c, int end, uint32_t rtt_us,
+			uint32_t rtt_var_us, uint32_t total_retransmits);
 
 /* The time-out class that fits the connection's state. */
 static inline enum flow_age_class tcp_age_class(const struct flow *f)

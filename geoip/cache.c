@@ -80,7 +80,8 @@ struct geo_entry *geo_cache_find(struct geo_cache *c, const struct ip_addr *a, u
 {
 	uint32_t at, rec;
 
-	INDEX_FIND(&c->index, hash, at, rec) {
+	INDEX_FIND(&c->index, hash, at, rec)
+	{
 		struct geo_entry *e = &c->entries[rec];
 
 		if (!addr_equal(&e->addr, a))

@@ -1,6 +1,7 @@
 /* cache.h - what addresses gave, bounded: the least recently asked address goes.
  *
- * All address space is taken at start, pages as they are used. Keyed hash: others choose the addresses.
+ * All address space is taken at start, pages as they are used. Keyed hash: others choose the
+ * addresses.
  */
 #ifndef GEOIP_CACHE_H
 #define GEOIP_CACHE_H
@@ -21,7 +22,7 @@ struct geo_entry {
 	uint32_t newer, older; /* neighbours by last use; CACHE_NONE at the ends */
 	bool known;            /* false: asked, and nothing was found */
 	char country[2];
-	char asn[10];          /* room for what info.asn shows */
+	char asn[10]; /* room for what info.asn shows */
 	struct geo_info info;
 };
 

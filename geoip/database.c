@@ -1,18 +1,21 @@
 /* database.c - one GeoIP database file, see database.h.
  *
- * Why a snapshot: libmaxminddb maps the file it is given. Replaced by rename, the old file lives on behind the
- * mapping and all is well. Overwritten in place (cp, rsync --inplace, a download tool) it is not: pages behind a
- * truncation raise SIGBUS, and until the writer is done lookups see the search tree of one edition and the data
- * of another. No check can close that gap (it is open again right after), a SIGBUS handler would only hide the
- * first half of it, and a file lease stops the writer and wants CAP_LEASE. So the file is copied once into a file
- * that has no name, which nobody else can write, and that is what is mapped, read-only. The copy lies on a disk
- * (/var/tmp, or where the configuration says), because there its pages are page cache: the kernel takes them
- * back when memory is short and a memory limit does not kill the process for them. Where that is not possible it
- * lies in memory (memfd_create). It costs one copy per edition of the file, some 50 ms per 70 MB.
+ * Why a snapshot: libmaxminddb maps the file it is given. Replaced by rename, the old file lives
+ * on behind the mapping and all is well. Overwritten in place (cp, rsync --inplace, a download
+ * tool) it is not: pages behind a truncation raise SIGBUS, and until the writer is done lookups
+ * see the search tree of one edition and the data of another. No check can close that gap (it is
+ * open again right after), a SIGBUS handler would only hide the first half of it, and a file
+ * lease stops the writer and wants CAP_LEASE. So the file is copied once into a file that has no
+ * name, which nobody else can write, and that is what is mapped, read-only. The copy lies on a
+ * disk (/var/tmp, or where the configuration says), because there its pages are page cache: the
+ * kernel takes them back when memory is short and a memory limit does not kill the process for
+ * them. Where that is not possible it lies in memory (memfd_create). It costs one copy per
+ * edition of the file, some 50 ms per 70 MB.
  *
- * Why the search tree is checked whole: half-written files of the right length exist (dd, torrents, a full disk
- * behind a cache). A bad link is found here, at once, not by whoever asks for that address next week. Of the
- * data, a sample of records is decoded; each lookup is bounded anyway.
+ * Why the search tree is checked whole: half-written files of the right length exist (dd,
+ * torrents, a full disk behind a cache). A bad link is found here, at once, not by whoever asks
+ * for that address next week. Of the data, a sample of records is decoded; each lookup is bounded
+ * anyway.
  */
 #include "geoip/database.h"
 
@@ -47,7 +50,8 @@ enum {
 
 struct database {
 	MMDB_s mmdb;
-	int original; /* the file itself, held open so that its inode number is not given to the next edition */
+	int original; /* the file itself, held open so that its inode number is not given to the
+			 next edition */
 	uint8_t *map; /* the snapshot once more: where libmaxminddb has it is its own business */
 	size_t map_size;
 	struct mmdb_data data;
@@ -170,8 +174,8 @@ static int snapshot(int fd, const char *dir)
 	return err ? err : copy;
 }
 
-/* Opens path, takes its snapshot and makes sure that the file did not change meanwhile. The snapshot's
- * descriptor, and *original; or negative. */
+/* Opens path, takes its snapshot and makes sure that the file did not change meanwhile. The
+ * snapshot's descriptor, and *original; or negative. */
 static int snapshot_path(const char *path, const char *dir, struct file_identity *id, int *original,
 			 char *why, size_t why_size)
 {
@@ -182,8 +186,10 @@ static int snapshot_path(const char *path, const char *dir, struct file_identity
 	if (fd < 0 || fstat(fd, &st)) {
 		copy = -errno;
 		snprintf(why, why_size, "%s: %s%s", path, strerror(-copy),
-			 copy == -ENOENT ? " (tools/get-geoip fetches a free one)" :
-			 copy == -EACCES ? " (who runs flowline must be able to read it: chmod a+r)" : "");
+			 copy == -ENOENT ? " (tools/get-geoip fetches a free one)"
+			 : copy == -EACCES
+			     ? " (who runs flowline must be able to read it: chmod a+r)"
+			     : "");
 		if (fd >= 0)
 			close(fd);
 		return copy;
@@ -197,9 +203,11 @@ static int snapshot_path(const char *path, const char *dir, struct file_identity
 	}
 	copy = snapshot(fd, dir);
 	if (copy < 0) {
-		snprintf(why, why_size, "%s: no room for a private copy of %lld bytes in %s, nor in memory: %s",
+		snprintf(why, why_size,
+			 "%s: no room for a private copy of %lld bytes in %s, nor in memory: %s",
 			 path, (long long)st.st_size, dir ? dir : "/var/tmp", strerror(-copy));
-	} else if (fstat(fd, &st) || (identity_from(&after, &st), !file_identity_equal(id, &after))) {
+	} else if (fstat(fd, &st) ||
+		   (identity_from(&after, &st), !file_identity_equal(id, &after))) {
 		snprintf(why, why_size, "%s: it is being written; taken once it rests", path);
 		close(copy);
 		copy = -EAGAIN;
@@ -221,14 +229,16 @@ static int map_snapshot(struct database *db, int fd, const char *path, char *why
 	err = MMDB_open(name, MMDB_MODE_MMAP, &db->mmdb);
 	if (err) {
 		db->mmdb.file_content = NULL;
-		if (err == MMDB_FILE_OPEN_ERROR || err == MMDB_IO_ERROR || err == MMDB_OUT_OF_MEMORY_ERROR) {
-			snprintf(why, why_size, "%s: cannot map its copy: %s (is /proc mounted?)", path,
-				 MMDB_strerror(err));
+		if (err == MMDB_FILE_OPEN_ERROR || err == MMDB_IO_ERROR ||
+		    err == MMDB_OUT_OF_MEMORY_ERROR) {
+			snprintf(why, why_size, "%s: cannot map its copy: %s (is /proc mounted?)",
+				 path, MMDB_strerror(err));
 			return -EIO;
 		}
 		snprintf(why, why_size,
-			 "%s: not a MaxMind DB (.mmdb) file, or not all of it: %s; fetch it again and rename "
-			 "it into place", path, MMDB_strerror(err));
+			 "%s: not a MaxMind DB (.mmdb) file, or not all of it: %s; fetch it again "
+			 "and rename it into place",
+			 path, MMDB_strerror(err));
 		return FL_EFORMAT;
 	}
 	if (fstat(fd, &st))
@@ -247,8 +257,10 @@ static int map_snapshot(struct database *db, int fd, const char *path, char *why
 
 static int refuse(const char *path, const char *what, char *why, size_t why_size)
 {
-	snprintf(why, why_size, "%s: damaged, or written only in part (%s); fetch it again and rename it into place",
-		 path, what);
+	snprintf(
+	    why, why_size,
+	    "%s: damaged, or written only in part (%s); fetch it again and rename it into place",
+	    path, what);
 	return FL_EFORMAT;
 }
 
@@ -290,7 +302,8 @@ static int check_tree(struct database *db, const char *path, char *why, size_t w
 
 		if (MMDB_read_node(&db->mmdb, i, &node))
 			return refuse(path, "its search tree cannot be read", why, why_size);
-		what = check_side(db, node.left_record_type, node.left_record, &node.left_record_entry, sample);
+		what = check_side(db, node.left_record_type, node.left_record,
+				  &node.left_record_entry, sample);
 		if (!what)
 			what = check_side(db, node.right_record_type, node.right_record,
 					  &node.right_record_entry, sample);
@@ -310,8 +323,10 @@ static int verify(struct database *db, const char *path, const char *language, c
 	int err;
 
 	if (m->binary_format_major_version != 2 || (m->ip_version != 4 && m->ip_version != 6)) {
-		snprintf(why, why_size, "%s: MaxMind DB format %u with IPv%u addresses is not known (want 2, 4 or 6)",
-			 path, m->binary_format_major_version, m->ip_version);
+		snprintf(
+		    why, why_size,
+		    "%s: MaxMind DB format %u with IPv%u addresses is not known (want 2, 4 or 6)",
+		    path, m->binary_format_major_version, m->ip_version);
 		return FL_EFORMAT;
 	}
 	if (!m->node_count || tree + SEPARATOR_BYTES >= db->map_size)
@@ -325,8 +340,9 @@ static int verify(struct database *db, const char *path, const char *language, c
 	layout_settle(&db->layout, db->places);
 	if (!db->layout.fields) {
 		snprintf(why, why_size,
-			 "%s: a database of type '%s', in which no country, city, AS or position was found", path,
-			 m->database_type ? m->database_type : "");
+			 "%s: a database of type '%s', in which no country, city, AS or position "
+			 "was found",
+			 path, m->database_type ? m->database_type : "");
 		return FL_EFORMAT;
 	}
 	return 0;
@@ -336,7 +352,7 @@ int database_open(struct database **out, const char *path, const char *language,
 		  struct file_identity *id, char *why, size_t why_size)
 {
 	struct database *db;
-	int err, fd, original;
+	int err, fd, original = -1;
 
 	*out = NULL;
 	fd = snapshot_path(path, dir, id, &original, why, why_size);
@@ -376,7 +392,8 @@ void database_close(struct database *db)
 
 /* ---- lookups */
 
-/* IPv4 inside NAT64 (64:ff9b::/96, RFC 6052) and 6to4 (2002::/16, RFC 3056) is looked up as that. */
+/* IPv4 inside NAT64 (64:ff9b::/96, RFC 6052) and 6to4 (2002::/16, RFC 3056) is looked up as that.
+ */
 static const uint8_t *v4_of(const struct ip_addr *a)
 {
 	static const uint8_t nat64[12] = {0, 0x64, 0xff, 0x9b};

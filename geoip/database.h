@@ -1,4 +1,5 @@
-/* database.h - one GeoIP database file (MaxMind DB format), opened so that nothing done to the file can hurt.
+/* database.h - one GeoIP database file (MaxMind DB format), opened so that nothing done to the
+ * file can hurt.
  *
  * Errors: a negative value and a sentence in `why` that names the file and says what to do.
  * Threads: a database belongs to one thread.
@@ -29,17 +30,17 @@ struct database;
 int file_identity_of(struct file_identity *id, const char *path) MUST_CHECK;
 bool file_identity_equal(const struct file_identity *a, const struct file_identity *b);
 
-/* Take a snapshot of the file, verify it, find its layout. *id is what was taken, also where it was refused.
- * snapshot_dir is where the snapshot's nameless file lies (NULL: /var/tmp).
- * 0; FL_EFORMAT (no database, damaged, or none of its fields is known), -EAGAIN (it was being written
- * meanwhile: ask again), or another -errno. */
+/* Take a snapshot of the file, verify it, find its layout. *id is what was taken, also where it
+ * was refused. snapshot_dir is where the snapshot's nameless file lies (NULL: /var/tmp). 0;
+ * FL_EFORMAT (no database, damaged, or none of its fields is known), -EAGAIN (it was being
+ * written meanwhile: ask again), or another -errno. */
 int database_open(struct database **db, const char *path, const char *language,
 		  const char *snapshot_dir, struct file_identity *id, char *why,
 		  size_t why_size) MUST_CHECK;
 void database_close(struct database *db);
 
-/* Add what it knows of the address, among the fields `wanted`, to r. 0, or FL_EMALFORMED: a damaged record;
- * r is as before. */
+/* Add what it knows of the address, among the fields `wanted`, to r. 0, or FL_EMALFORMED: a
+ * damaged record; r is as before. */
 int database_lookup(const struct database *db, const struct ip_addr *a, unsigned int wanted,
 		    struct geo_record *r) MUST_CHECK;
 

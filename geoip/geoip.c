@@ -23,7 +23,7 @@ struct source {
 	struct file_identity pending;
 	int64_t pending_since_ns;
 	struct file_identity refused;
-	int refused_err;              /* 0: the last try went well */
+	int refused_err; /* 0: the last try went well */
 	int64_t refused_at_ns;
 };
 
@@ -71,7 +71,8 @@ static bool take(struct geoip *g, struct source *s, char *why, size_t why_size)
 
 	memset(&id, 0, sizeof(id));
 	sentence[0] = 0;
-	err = database_open(&db, s->path, g->language, g->snapshot_dir, &id, sentence, sizeof(sentence));
+	err = database_open(&db, s->path, g->language, g->snapshot_dir, &id, sentence,
+			    sizeof(sentence));
 	if (!err) {
 		database_close(s->db);
 		s->db = db;
@@ -82,7 +83,8 @@ static bool take(struct geoip *g, struct source *s, char *why, size_t why_size)
 	}
 	if (err != -EAGAIN || !s->db) {
 		if (s->refused_err != err || !file_identity_equal(&s->refused, &id))
-			say(why, why_size, "%s%s", sentence, s->db ? "; the edition before stays in use" : "");
+			say(why, why_size, "%s%s", sentence,
+			    s->db ? "; the edition before stays in use" : "");
 		g->stats.refused += err == FL_EFORMAT;
 	}
 	s->refused = id;
@@ -91,10 +93,14 @@ static bool take(struct geoip *g, struct source *s, char *why, size_t why_size)
 	return false;
 }
 
+static bool same_file(const struct file_identity *a, const struct file_identity *b)
+{
+	return a->inode == b->inode && a->dev == b->dev;
+}
+
 /* Whether there is something to take, now. */
 static bool due(struct source *s)
 {
-	const struct file_identity *known = s->db ? &s->current : &s->refused;
 	struct file_identity id;
 	int64_t now;
 
@@ -105,9 +111,9 @@ static bool due(struct source *s)
 	now = now_ns();
 	if (s->refused_err && s->refused_err != -EAGAIN && file_identity_equal(&id, &s->refused))
 		return s->refused_err != FL_EFORMAT && now - s->refused_at_ns >= RETRY_NS;
-	/* The same file with other contents: somebody may be writing it, so it has to rest first. Another file
-	 * has been renamed into place, as it should be. */
-	if (id.inode != known->inode || id.dev != known->dev)
+	/* The same file with other contents: somebody may be writing it, so it has to rest first.
+	 * Another file has been renamed into place, as it should be. */
+	if (!same_file(&id, &s->current) && !same_file(&id, &s->refused))
 		return true;
 	if (!file_identity_equal(&id, &s->pending)) {
 		s->pending = id;
@@ -235,7 +241,8 @@ int geoip_new(struct geoip **out, const struct geoip_config *c, char *why, size_
 	if (why_size)
 		why[0] = 0;
 	if (c->n > GEOIP_DATABASES_MAX) {
-		say(why, why_size, "geoip.databases: %zu are too many (at most %d)", c->n, GEOIP_DATABASES_MAX);
+		say(why, why_size, "geoip.databases: %zu are too many (at most %d)", c->n,
+		    GEOIP_DATABASES_MAX);
 		return -EINVAL;
 	}
 	g = calloc(1, sizeof(*g));
@@ -289,7 +296,7 @@ bool geoip_database(const struct geoip *g, size_t i, struct geoip_database_info 
 	fields = s->db ? database_fields(s->db) : 0;
 	for (f = 0; f < GEO_FIELDS; f++)
 		if (fields >> f & 1)
-			len += (size_t)snprintf(info->fields + len, sizeof(info->fields) - len, "%s%s",
-						len ? " " : "", geo_field_names[f]);
+			len += (size_t)snprintf(info->fields + len, sizeof(info->fields) - len,
+						"%s%s", len ? " " : "", geo_field_names[f]);
 	return true;
 }

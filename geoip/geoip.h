@@ -1,14 +1,17 @@
-/* geoip.h - country, province, city, AS and position of public addresses, out of any number of databases.
+/* geoip.h - country, province, city, AS and position of public addresses, out of any number of
+ * databases.
  *
- * Several databases are asked in their order; for each field the first that has it wins. A bounded cache keeps
- * what addresses gave, the least recently asked goes. A lookup allocates nothing and opens nothing.
+ * Several databases are asked in their order; for each field the first that has it wins. A
+ * bounded cache keeps what addresses gave, the least recently asked goes. A lookup allocates
+ * nothing and opens nothing.
  *
- * Databases may be replaced while running, by rename or by overwriting (database.c says how that is survived):
- * geoip_poll() takes the new edition. One that is refused leaves the old edition in use. Files that are missing
- * or bad at the start are tried again by geoip_poll(); without any database every lookup gives NULL.
+ * Databases may be replaced while running, by rename or by overwriting (database.c says how that
+ * is survived): geoip_poll() takes the new edition. One that is refused leaves the old edition in
+ * use. Files that are missing or bad at the start are tried again by geoip_poll(); without any
+ * database every lookup gives NULL.
  *
- * Messages: `why` gets a sentence for people per database in trouble ("; " between), "" where all is well. Each
- * trouble is told once. Nothing here logs.
+ * Messages: `why` gets a sentence for people per database in trouble ("; " between), "" where all
+ * is well. Each trouble is told once. Nothing here logs.
  * Threads: belongs to one thread.
  */
 #ifndef GEOIP_GEOIP_H
@@ -26,24 +29,25 @@ enum {
 	GEOIP_DATABASES_MAX = 16,
 	GEOIP_CACHE_DEFAULT = 32768, /* addresses; about 180 bytes each, taken as they are used */
 	GEOIP_CACHE_MIN = 64,
-	GEOIP_WHY_SIZE = 1024,       /* room for what there is to say */
+	GEOIP_WHY_SIZE = 1024, /* room for what there is to say */
 };
 
 /* Everything is copied. */
 struct geoip_config {
 	const char *const *databases; /* paths; best first */
 	size_t n;
-	const char *language;     /* of names, such as "de" or "pt-BR"; NULL: "en". "en" is the fallback */
+	const char *language;     /* of names, as "de" or "pt-BR"; NULL: "en", also the fallback */
 	bool coordinates;         /* look for lat and lon too */
 	size_t cache_entries;     /* 0: GEOIP_CACHE_DEFAULT */
-	const char *snapshot_dir; /* a directory on disk for private copies of the databases, which have no
-				   * name there; NULL: /var/tmp. Where it cannot be used they lie in memory */
+	const char *snapshot_dir; /* a directory on disk for private copies of the databases, which
+				   * have no name there; NULL: /var/tmp. Where it cannot be used
+				   * they lie in memory */
 };
 
 struct geoip_stats {
-	uint64_t hits, misses; /* of the cache; hits + misses = lookups */
-	uint64_t evicted;      /* entries that had to go for others */
-	uint64_t broken;       /* records that could not be decoded: nothing known */
+	uint64_t hits, misses;    /* of the cache; hits + misses = lookups */
+	uint64_t evicted;         /* entries that had to go for others */
+	uint64_t broken;          /* records that could not be decoded: nothing known */
 	uint64_t loaded, refused; /* editions of databases */
 };
 
@@ -51,15 +55,15 @@ struct geoip_stats {
 struct geoip_database_info {
 	const char *path;
 	bool loaded;
-	const char *type;    /* as its maker calls it */
-	uint64_t built_s;    /* since the epoch */
-	char fields[64];     /* "country province city" */
+	const char *type; /* as its maker calls it */
+	uint64_t built_s; /* since the epoch */
+	char fields[64];  /* "country province city" */
 };
 
 struct geoip;
 
-/* 0, also where databases cannot be used (see `why`; geoip_database() tells which). -EINVAL (too many
- * databases), -ENOMEM. */
+/* 0, also where databases cannot be used (see `why`; geoip_database() tells which). -EINVAL (too
+ * many databases), -ENOMEM. */
 int geoip_new(struct geoip **g, const struct geoip_config *config, char *why,
 	      size_t why_size) MUST_CHECK;
 void geoip_free(struct geoip *g);
@@ -68,10 +72,10 @@ void geoip_free(struct geoip *g);
  * cache_entries - 1 other addresses were asked for, whichever is first. */
 const struct geo_info *geoip_lookup(struct geoip *g, const struct ip_addr *a);
 
-/* Look whether databases were replaced and take their new editions. Call it about once a second and before a
- * cycle's points; it costs one stat(2) per database where nothing changed. A renamed file is taken at once, one
- * that is overwritten in place when it has not changed for GEOIP_REST_NS between two calls.
- * Returns how many were taken. */
+/* Look whether databases were replaced and take their new editions. Call it about once a second
+ * and before a cycle's points; it costs one stat(2) per database where nothing changed. A renamed
+ * file is taken at once, one that is overwritten in place when it has not changed for
+ * GEOIP_REST_NS between two calls. Returns how many were taken. */
 #define GEOIP_REST_NS 200000000LL
 int geoip_poll(struct geoip *g, char *why, size_t why_size);
 

@@ -1,10 +1,11 @@
 /* layout.c - where a GeoIP database keeps what, see layout.h.
  *
  * The places are those of: MaxMind's GeoIP2 and GeoLite2 City, Country, Enterprise, ASN, ISP
- * (https://dev.maxmind.com/geoip/docs/databases), DB-IP's and IP2Location's mmdb files (both arranged as
- * MaxMind's), ip-location-db's flat files (https://github.com/sapics/ip-location-db), IPinfo's
- * (https://ipinfo.io/developers/database-types). A place counts only where its value makes sense there:
- * IPinfo's Lite file has the country's name under "country", others have the code.
+ * (https://dev.maxmind.com/geoip/docs/databases), DB-IP's and IP2Location's mmdb files (both
+ * arranged as MaxMind's), ip-location-db's flat files (https://github.com/sapics/ip-location-db),
+ * IPinfo's (https://ipinfo.io/developers/database-types). A place counts only where its value
+ * makes sense there: IPinfo's Lite file has the country's name under "country", others have the
+ * code.
  */
 #include "geoip/layout.h"
 
@@ -278,8 +279,8 @@ static bool take_value(const struct mmdb_value *v, const struct place *place, st
 struct walk {
 	const struct layout *layout;
 	const struct mmdb_data *data;
-	unsigned int wanted;  /* fields */
-	bool probing;         /* try each place, also where a better one is known */
+	unsigned int wanted; /* fields */
+	bool probing;        /* try each place, also where a better one is known */
 	struct geo_record *r;
 };
 
@@ -318,8 +319,8 @@ static int walk_map(struct walk *w, unsigned int node, uint32_t pairs, size_t *a
 			return FL_EMALFORMED;
 		*at = key.next;
 		child = find_child(w->layout, node, key.p, key.size);
-		err = child ? walk_value(w, child, at, depth + 1) :
-			      mmdb_values_skip(w->data, at, 1);
+		err =
+		    child ? walk_value(w, child, at, depth + 1) : mmdb_values_skip(w->data, at, 1);
 	}
 	return err;
 }
@@ -338,8 +339,8 @@ static int walk_array(struct walk *w, unsigned int node, uint32_t n, size_t *at,
 	return mmdb_values_skip(w->data, at, n);
 }
 
-/* The value at *at belongs to node; *at moves behind it. Depth is bounded by the layout's: a container that no
- * node leads into is skipped, not entered. */
+/* The value at *at belongs to node; *at moves behind it. Depth is bounded by the layout's: a
+ * container that no node leads into is skipped, not entered. */
 static int walk_value(struct walk *w, unsigned int node, size_t *at, unsigned int depth)
 {
 	const struct layout_node *n = &w->layout->nodes[node];

@@ -1,8 +1,9 @@
 /* layout.h - where a GeoIP database keeps country, province, city, AS and coordinates.
  *
- * Every maker arranges its records differently. layout.c lists the places known for each field, best first.
- * A layout begins with all of them; shown some of the database's records (layout_probe) it is then cut down
- * (layout_settle) to the places that this database has, so that a lookup compares few keys, in one pass.
+ * Every maker arranges its records differently. layout.c lists the places known for each field,
+ * best first. A layout begins with all of them; shown some of the database's records
+ * (layout_probe) it is then cut down (layout_settle) to the places that this database has, so
+ * that a lookup compares few keys, in one pass.
  */
 #ifndef GEOIP_LAYOUT_H
 #define GEOIP_LAYOUT_H
@@ -30,7 +31,7 @@ enum geo_field {
 extern const char *const geo_field_names[GEO_FIELDS];
 
 enum {
-	LAYOUT_LANGUAGE_MAX = 15, /* bytes of a language's name, such as "pt-BR" */
+	LAYOUT_LANGUAGE_MAX = 16, /* bytes of a language's name, such as "pt-BR" */
 	LAYOUT_NODES_MAX = 80,
 	LAYOUT_KEY_MAX = 32,
 };
@@ -50,12 +51,13 @@ struct layout {
 	char language[LAYOUT_LANGUAGE_MAX + 1];
 };
 
-/* What one record says, or several merged. A bit in `has` for each field. Texts are borrowed from the file. */
+/* What one record says, or several merged. A bit in `has` for each field. Texts are borrowed from
+ * the file. */
 struct geo_record {
 	unsigned int has;
-	uint64_t places;       /* bits: found here */
+	uint64_t places;          /* bits: found here */
 	uint8_t from[GEO_FIELDS]; /* place */
-	char country[2];       /* upper case */
+	char country[2];          /* upper case */
 	struct text texts[GEO_ISP + 1];
 	uint32_t asn;
 	double lat, lon;
@@ -71,8 +73,9 @@ int layout_probe(const struct layout *l, const struct mmdb_data *d, size_t at,
 /* Keep only these places. */
 void layout_settle(struct layout *l, uint64_t places);
 
-/* Add to r the fields of `wanted` (bits) that the record at offset at has. Never replaces what r has before.
- * 0, or FL_EMALFORMED: then r has what came before the damage, which nobody should use. */
+/* Add to r the fields of `wanted` (bits) that the record at offset at has. Never replaces what r
+ * has before. 0, or FL_EMALFORMED: then r has what came before the damage, which nobody should
+ * use. */
 int layout_read(const struct layout *l, const struct mmdb_data *d, size_t at, unsigned int wanted,
 		struct geo_record *r) MUST_CHECK;
 

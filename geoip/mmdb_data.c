@@ -5,7 +5,8 @@
 
 #include "common/wire.h"
 
-/* Values in one record. The largest real ones (Enterprise, names in eight languages) have about 200. */
+/* Values in one record. The largest real ones (Enterprise, names in eight languages) have about
+ * 200. */
 enum { VALUES_MAX = 4096 };
 
 static uint64_t read_be(struct wire *w, unsigned int bytes)
@@ -70,6 +71,9 @@ static int read_raw(const struct mmdb_data *d, size_t at, struct mmdb_value *v)
 	}
 	/* 12 and 13 are the container and end marker, which no data section has */
 	if (v->type > MMDB_TYPE_FLOAT || v->type == 12 || v->type == 13)
+		return FL_EMALFORMED;
+	if ((v->type == MMDB_TYPE_DOUBLE && v->size != 8) ||
+	    (v->type == MMDB_TYPE_FLOAT && v->size != 4))
 		return FL_EMALFORMED;
 	/* a boolean's size is its value */
 	v->p = wire_bytes(&w, v->type == MMDB_TYPE_BOOLEAN ? 0 : v->size);
@@ -139,13 +143,13 @@ bool mmdb_value_real(const struct mmdb_value *v, double *x)
 	uint32_t bits32;
 	float f;
 
-	if (v->type == MMDB_TYPE_DOUBLE && v->size == 8) {
+	if (v->type == MMDB_TYPE_DOUBLE) {
 		wire_init(&w, v->p, 8);
 		bits = read_be(&w, 8);
 		memcpy(x, &bits, sizeof(bits));
 		return true;
 	}
-	if (v->type == MMDB_TYPE_FLOAT && v->size == 4) {
+	if (v->type == MMDB_TYPE_FLOAT) {
 		bits32 = load_be32(v->p);
 		memcpy(&f, &bits32, sizeof(f));
 		*x = (double)f;

@@ -41,7 +41,7 @@ struct mmdb_value {
 	uint32_t size;    /* bytes; of a map its pairs, of an array its elements */
 	const uint8_t *p; /* the bytes, borrowed from the file */
 	size_t inside;    /* of a map or array: offset of its first key or element */
-	size_t next;      /* offset behind the value; 0: behind its contents, a map or array in place */
+	size_t next; /* offset behind the value; 0: behind its contents, a map or array in place */
 };
 
 /* The value at offset at; a pointer is followed. 0, or FL_EMALFORMED. */

@@ -147,5 +147,26 @@ err_has "reader has gone"
 # --- filters
 try 0 filters; out_has "ret  #"; out_has "tcpdump -ddd"; err_empty
 
+# --- configuration
+try 0 --print-default-config; out_has "flowline.yaml"; out_has "#interval: 60s"; err_empty
+cp out default.yaml
+sed 's/^\( *\)#\([a-z_]*:\)/\1\2/' default.yaml > all.yaml
+: > empty.yaml
+try 0 check-config default.yaml all.yaml empty.yaml; out_has "default.yaml: ok"; out_has "all.yaml: ok"; err_empty
+printf 'flows:\n  idle_timout: 5m\n  tcp_idle_timeout: 5 min\ninterval: 5s\n' > bad.yaml
+try 2 check-config bad.yaml all.yaml; out_has "all.yaml: ok"; err_lines 2
+err_has "bad.yaml:2:3: unknown key 'idle_timout' in 'flows' (did you mean 'tcp_idle_timeout'?)"
+err_has "bad.yaml:3:21: flows.tcp_idle_timeout: '5 min' is not a duration: want 1s to 24h, such as 5m"
+try 2 check-config missing.yaml; err_has "missing.yaml: cannot be read: No such file"
+try 2 read good.pcap -c bad.yaml; out_empty; err_lines 2; err_has "bad.yaml:2:3"
+try 0 read --host h -c all.yaml good.pcap; same out one "the default configuration changes the points"; err_empty
+printf 'host: h\npoints: {fold_client_port: false}\ntags: {env: prod}\n' > some.yaml
+try 0 read -c some.yaml good.pcap; out_has "src_port=40000"; out_has "env=prod"; out_has "host=h"
+try 0 read -c some.yaml --set points.fold_client_port=yes good.pcap; out_has "src_port=*"
+try 0 read --set tags.env=x --set host=h good.pcap; out_has "env=x"
+try 0 read --set geoip.coordinates=true good.pcap; err_has "geoip.coordinates"
+FLOWLINE_TAGS=env=fromenv "$FLOWLINE" read good.pcap > out 2> err; what="FLOWLINE_TAGS"; out_has "env=fromenv"
+try 0 --print-config-manual; out_has ".TH FLOWLINE.YAML 5"; err_empty
+
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" -eq 0 ]

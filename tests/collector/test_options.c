@@ -1,11 +1,18 @@
 /* test_options.c - the command line: values, mistakes and what is said about them. */
 #include "collector/options.h"
 
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "conf/schema.h"
 #include "tests/test.h"
 
-#include <stdlib.h>
-
 static struct options o;
+
+/* No file that this machine may happen to have. */
+static char no_file[] = "FLOWLINE_CONFIG=";
+static char *nothing_set[] = {no_file, NULL};
+static char **environment = nothing_set;
 
 /* Parse a line of words; borrowed parts of o stay valid until the next call. */
 static int parse(const char *line)
@@ -21,7 +28,7 @@ static int parse(const char *line)
 	for (word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save))
 		argv[argc++] = word;
 	argv[argc] = NULL;
-	return options_parse(&o, argc, argv);
+	return options_parse(&o, argc, argv, environment);
 }
 
 static void test_defaults(void)
@@ -109,7 +116,7 @@ static void test_help(void)
 	size_t i;
 
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		CHECK_MSG(parse(cases[i].line) == 0, "%s: %s", cases[i].line, o.errors);
+		CHECK_MSG(parse(cases[i].line) == 0, "%s: %s", cases[i].line, o.errors.text);
 		CHECK_MSG(o.command == cases[i].command && o.help_topic == cases[i].topic, "%s",
 			  cases[i].line);
 	}
@@ -123,7 +130,7 @@ static void test_mistakes(void)
 	    {"", "which command?"},
 	    {"raed x", "unknown command 'raed' (did you mean 'read'?)"},
 	    {"filter", "did you mean 'filters'?"},
-	    {"frobnicate", "want read, run or filters"},
+	    {"frobnicate", "want read, run, filters or check-config"},
 	    {"-v read x", "'-v' comes before the command"},
 	    {"help foo", "unknown command 'foo'"},
 	    {"read", "read: which capture file?"},
@@ -139,7 +146,7 @@ static void test_mistakes(void)
 	    {"read x --duration 5s", "not for 'flowline read' but for 'flowline run'"},
 	    {"read x -i lo", "not for 'flowline read' but for 'flowline run'"},
 	    {"filters --stats", "not for 'flowline filters' but for 'flowline read'"},
-	    {"read x --interval 10", "'10' is not a duration: want 10ms to 1d, such as 10s"},
+	    {"read x --interval 10", "'10' is not a duration: want 10ms to 24h, such as 10s"},
 	    {"read x --interval 0s", "is not a duration"},
 	    {"read x --interval 2d", "is not a duration"},
 	    {"read x --interval -1s", "is not a duration"},
@@ -174,9 +181,10 @@ static void test_mistakes(void)
 
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		CHECK_MSG(parse(cases[i].line) == FL_EUSAGE, "%s", cases[i].line);
-		CHECK_MSG(strstr(o.errors, cases[i].want), "%s: got %swanted %s", cases[i].line,
-			  o.errors, cases[i].want);
-		CHECK_MSG(o.errors_len && o.errors[o.errors_len - 1] == '\n', "%s", cases[i].line);
+		CHECK_MSG(strstr(o.errors.text, cases[i].want), "%s: got %swanted %s",
+			  cases[i].line, o.errors.text, cases[i].want);
+		CHECK_MSG(o.errors.len && o.errors.text[o.errors.len - 1] == '\n', "%s",
+			  cases[i].line);
 	}
 }
 
@@ -187,7 +195,7 @@ static void test_all_at_once(void)
 
 	CHECK_INT(parse("read --interval x --dns-ports y --tag z --bogus --max-flows 0"),
 		  FL_EUSAGE);
-	for (p = o.errors; (p = strchr(p, '\n')) != NULL; p++)
+	for (p = o.errors.text; (p = strchr(p, '\n')) != NULL; p++)
 		lines++;
 	CHECK_INT(lines, 6); /* the missing file is the sixth */
 }
@@ -206,37 +214,119 @@ static void test_errors_full(void)
 		list[i + 1] = ',';
 	}
 	list[sizeof(list) - 2] = 'y';
-	CHECK_INT(options_parse(&o, 5, argv), FL_EUSAGE);
-	CHECK(o.errors_len < sizeof(o.errors));
-	CHECK_INT(strlen(o.errors), o.errors_len);
-	CHECK(o.errors[o.errors_len - 1] == '\n');
+	CHECK_INT(options_parse(&o, 5, argv, environment), FL_EUSAGE);
+	CHECK(o.errors.len < sizeof(o.errors.text));
+	CHECK_INT(strlen(o.errors.text), o.errors.len);
+	CHECK(o.errors.text[o.errors.len - 1] == '\n');
 }
 
-static void test_did_you_mean(void)
+static char *write_file(const char *text)
 {
-	static const char *const words[] = {"read", "run", "filters"};
+	static char path[] = "/tmp/test_options.XXXXXX";
+	FILE *f;
+	int fd;
+
+	memcpy(path + sizeof(path) - 7, "XXXXXX", 6);
+	fd = mkstemp(path);
+	f = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!f)
+		return NULL;
+	fputs(text, f);
+	fclose(f);
+	return path;
+}
+
+/* Defaults, file, environment, command line: each wins over what is before it. */
+static void test_precedence(void)
+{
+	char *path = write_file("interval: 10s\nhost: file\ntags: {a: 1, b: 2}\n"
+				"dns: {ports: [5300], timeout: 1s}\nlocal: [10.0.0.0/8]\n"
+				"http: {max_path: 10}\noutputs: [{file: {path: '/x,y'}}]\n"
+				"log: {level: debug}\n");
+	char line[256], name[128];
+	char host[] = "FLOWLINE_HOST=env", timeout[] = "FLOWLINE_DNS_TIMEOUT=2s";
+	char *vars[] = {no_file, host, timeout, NULL};
+	char *named[] = {name, NULL};
+
+	if (!CHECK(path != NULL))
+		return;
+	environment = vars;
+	snprintf(line, sizeof(line),
+		 "read x -c %s --set http.max_path=20 --http-max-path 30 --tag b=3 --tag c=4 "
+		 "--set tags.d=5 --local fd00::/8,192.0.2.1 --local 192.0.2.2",
+		 path);
+	CHECK_MSG(parse(line) == 0, "%s", o.errors.text);
+	CHECK_INT(o.interval_ns, 10000000000LL);
+	CHECK_STR(o.host, "env");
+	CHECK_INT(o.dns_timeout_ns, 2000000000LL);
+	CHECK_INT(o.dns_ports[0], 5300);
+	CHECK_INT(o.http_max_path, 30);
+	CHECK_INT(o.ntags, 4);
+	CHECK_STR(o.tags[1].key, "b");
+	CHECK_STR(o.tags[1].value, "3");
+	CHECK_STR(o.tags[3].value, "5");
+	CHECK_INT(o.nlocal, 3);
+	CHECK_STR(o.sink, "file:/x,y");
+	CHECK_INT(o.log_level, LOG_LEVEL_DEBUG);
+	snprintf(line, sizeof(line), "read x -c %s -o file:a,b --host me -q", path);
+	CHECK_INT(parse(line), 0);
+	CHECK_STR(o.sink, "file:a,b");
+	CHECK_STR(o.host, "me");
+	CHECK_INT(o.log_level, LOG_LEVEL_ERROR);
+	snprintf(name, sizeof(name), "FLOWLINE_CONFIG=%s", path);
+	environment = named;
+	CHECK_INT(parse("read x"), 0);
+	CHECK_STR(o.host, "file");
+	CHECK_INT(parse("run -c "), FL_EUSAGE);
+	environment = nothing_set;
+	remove(path);
+	CHECK_INT(parse(line), FL_EUSAGE);
+	CHECK(!o.misused);
+	CHECK(strstr(o.errors.text, "cannot be read: No such file"));
+}
+
+static void test_config_mistakes(void)
+{
 	static const struct {
-		const char *word, *want;
+		const char *line, *want;
 	} cases[] = {
-	    {"raed", "read"},
-	    {"rea", "read"},
-	    {"reda", "read"},
-	    {"rum", "run"},
-	    {"filtres", "filters"},
-	    {"fltrs", "filters"},
-	    {"xyz", NULL},
-	    {"", NULL},
-	    {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", NULL},
+	    {"read x --set flows.max_flow=1", "did you mean 'flows.max_flows'?"},
+	    {"read x --set flows=1", "'flows' is a section"},
+	    {"read x --set interval", "want PATH=VALUE"},
+	    {"read x --set interval=5", "--set interval: '5' is not a duration: want 1s to 24h"},
+	    {"read x --set interval=10ms", "want 1s to 24h"},
+	    {"read x --set dns.ports=", "is empty"},
+	    {"read x -c a -c b", "is a second file"},
+	    {"run -i eth*", "is a pattern"},
+	    {"version --set a=b", "not for 'flowline version'"},
 	};
+	char typo[] = "FLOWLINE_INTERVALL=5s";
+	char *vars[] = {no_file, typo, NULL};
 	size_t i;
 
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const char *got = did_you_mean(cases[i].word, words, 3);
-
-		CHECK_MSG(got == cases[i].want ||
-			      (got && cases[i].want && !strcmp(got, cases[i].want)),
-			  "%s: got %s", cases[i].word, got ? got : "(none)");
+		CHECK_MSG(parse(cases[i].line) == FL_EUSAGE, "%s", cases[i].line);
+		CHECK_MSG(strstr(o.errors.text, cases[i].want), "%s: got %swanted %s",
+			  cases[i].line, o.errors.text, cases[i].want);
 	}
+	environment = vars;
+	CHECK_INT(parse("read x"), FL_EUSAGE);
+	CHECK_STR(o.errors.text, "unknown environment variable FLOWLINE_INTERVALL (did you mean "
+				 "FLOWLINE_INTERVAL?)\n");
+	environment = nothing_set;
+}
+
+static void test_config_commands(void)
+{
+	CHECK_INT(parse("check-config a b"), 0);
+	CHECK_INT(o.command, COMMAND_CHECK);
+	CHECK_INT(o.nfiles, 2);
+	CHECK_INT(parse("--print-default-config"), 0);
+	CHECK_INT(o.command, COMMAND_DEFAULTS);
+	CHECK_INT(parse("--print-config-manual"), 0);
+	CHECK_INT(o.command, COMMAND_MANUAL);
+	CHECK_INT(parse("read x -vqvqvqvqvq"), 0);
+	CHECK_INT(o.log_level, LOG_LEVEL_ERROR);
 }
 
 /* Every option is spoken of in help, and no letter is taken twice. */
@@ -247,7 +337,9 @@ static void test_table(void)
 
 	s = option_specs(&n);
 	for (i = 0; i < n; i++) {
-		CHECK(s[i].help && *s[i].help && s[i].parse && s[i].commands);
+		CHECK(s[i].help && *s[i].help && s[i].commands);
+		CHECK_MSG(s[i].parse || conf_setting_find(&conf_schema, s[i].setting), "%s",
+			  s[i].name);
 		for (j = 0; j < i; j++)
 			CHECK_MSG(strcmp(s[i].name, s[j].name) &&
 				      (!s[i].letter || s[i].letter != s[j].letter),
@@ -258,5 +350,6 @@ static void test_table(void)
 
 TEST_MAIN({"defaults", test_defaults}, {"values", test_values}, {"help", test_help},
 	  {"mistakes", test_mistakes}, {"all mistakes at once", test_all_at_once},
-	  {"no room for more mistakes", test_errors_full}, {"did you mean", test_did_you_mean},
-	  {"table of options", test_table})
+	  {"no room for more mistakes", test_errors_full}, {"precedence", test_precedence},
+	  {"mistakes in settings", test_config_mistakes},
+	  {"configuration commands", test_config_commands}, {"table of options", test_table})

@@ -114,7 +114,7 @@ static void test_cuts(void)
 {
 	struct frame frames[8];
 	struct pcap_records r;
-	char why[256], want[32];
+	char why[256], want[64];
 	size_t cut;
 
 	for (cut = 0; cut <= 63; cut++) {

@@ -1,5 +1,5 @@
-/* test_index.c - common/index.c against a naive model: random inserts and removals, few hashes (long runs),
- * growth, clearing.
+/* test_index.c - common/index.c against a naive model: random inserts and removals, few hashes
+ * (long runs), growth, clearing.
  */
 #include "common/index.h"
 
@@ -122,7 +122,5 @@ static void test_limits(void)
 	index_destroy(&ix);
 }
 
-TEST_MAIN({"random inserts and removals", test_random},
-	  {"few hashes", test_collisions},
-	  {"full", test_full},
-	  {"limits", test_limits})
+TEST_MAIN({"random inserts and removals", test_random}, {"few hashes", test_collisions},
+	  {"full", test_full}, {"limits", test_limits})

@@ -22,7 +22,8 @@
 
 enum { BUILD_ROOM = 1024, BUILD_MAX = 70000 };
 
-#define IP4(a, b, c, d) ((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
+#define IP4(a, b, c, d)                                                                            \
+	((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
 
 struct build {
 	uint32_t at, end; /* the frame so far */
@@ -163,8 +164,8 @@ static inline void build_ipv6_extension(struct build *b, uint8_t next)
 	build_prepend(b, 8)[0] = next;
 }
 
-/* n zero bytes with a 16-bit type in their last two: Ethernet (14), a VLAN tag behind its TPID (4), Linux
- * cooked v1 (16). */
+/* n zero bytes with a 16-bit type in their last two: Ethernet (14), a VLAN tag behind its TPID (4),
+ * Linux cooked v1 (16). */
 static inline void build_typed(struct build *b, uint32_t n, uint16_t type)
 {
 	put_be16(build_prepend(b, n) + n - 2, type);
@@ -182,14 +183,16 @@ static inline void build_vlan(struct build *b, uint16_t type)
 
 static inline struct frame build_frame(const struct build *b, enum link_type link, uint64_t time_ns)
 {
-	struct frame f = {time_ns, b->bytes + b->at, b->end - b->at, b->end - b->at, 0, (uint8_t)link};
+	struct frame f = {time_ns, b->bytes + b->at, b->end - b->at, b->end - b->at,
+			  0,       (uint8_t)link};
 
 	return f;
 }
 
-/* A DNS message into out (at most 512 bytes): name "a.example", "" for the root, NULL for no question. */
-static inline uint32_t build_dns(uint8_t *out, uint16_t id, const char *name, uint16_t type, bool answer,
-				 uint8_t rcode)
+/* A DNS message into out (at most 512 bytes): name "a.example", "" for the root, NULL for no
+ * question. */
+static inline uint32_t build_dns(uint8_t *out, uint16_t id, const char *name, uint16_t type,
+				 bool answer, uint8_t rcode)
 {
 	uint32_t n = 12;
 

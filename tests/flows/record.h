@@ -1,5 +1,5 @@
-/* record.h - a sink that keeps the points of an engine, checks what must hold for all of them, and tells them
- * in one line of text for tables of cases.
+/* record.h - a sink that keeps the points of an engine, checks what must hold for all of them, and
+ * tells them in one line of text for tables of cases.
  */
 #ifndef TESTS_FLOWS_RECORD_H
 #define TESTS_FLOWS_RECORD_H
@@ -21,9 +21,9 @@ struct record {
 	size_t n, room;
 	size_t cycle_from; /* first point of the cycle under way */
 	uint64_t cycles, last_end_ns;
-	uint64_t last_ns;  /* newest stamp of the cycles before */
+	uint64_t last_ns;   /* newest stamp of the cycles before */
 	const char *broken; /* the first rule that a point broke */
-	bool sums_only;    /* keep no points, for long runs */
+	bool sums_only;     /* keep no points, for long runs */
 	struct point_netflow net;
 	uint64_t dns_count, dns_retries, http_count, latency_points;
 };
@@ -31,9 +31,10 @@ struct record {
 static inline bool record_same_tags(const struct point *a, const struct point *b)
 {
 	return a->kind == b->kind && a->time_ns == b->time_ns && a->transport == b->transport &&
-	       a->incoming == b->incoming && a->src.port == b->src.port && a->dst.port == b->dst.port &&
-	       a->src.port_folded == b->src.port_folded && a->dst.port_folded == b->dst.port_folded &&
-	       addr_equal(&a->src.addr, &b->src.addr) && addr_equal(&a->dst.addr, &b->dst.addr);
+	       a->incoming == b->incoming && a->src.port == b->src.port &&
+	       a->dst.port == b->dst.port && a->src.port_folded == b->src.port_folded &&
+	       a->dst.port_folded == b->dst.port_folded && addr_equal(&a->src.addr, &b->src.addr) &&
+	       addr_equal(&a->dst.addr, &b->dst.addr);
 }
 
 static inline void record_rule(struct record *r, bool ok, const char *rule)
@@ -152,7 +153,8 @@ static inline void record_free(struct record *r)
 	memset(r, 0, sizeof(*r));
 }
 
-/* --- in words --------------------------------------------------------------------------------------- */
+/* --- in words
+ * --------------------------------------------------------------------------------------- */
 
 struct words {
 	char text[4000];
@@ -211,13 +213,14 @@ static inline void words_transaction(struct words *w, const struct recorded *r)
 	uint64_t count, latency;
 
 	if (p->kind == POINT_DNSFLOW) {
-		words_add(w, " dns %s %u rcode %d", r->text, p->u.dnsflow.query_type, p->u.dnsflow.rcode);
+		words_add(w, " dns %s %u rcode %d", r->text, p->u.dnsflow.query_type,
+			  p->u.dnsflow.rcode);
 		words_count(w, "retries", p->u.dnsflow.retries);
 		count = p->u.dnsflow.count;
 		latency = p->u.dnsflow.latency_ns;
 	} else {
-		words_add(w, " %.*s %s%s %u", (int)p->u.httpflow.method.len, p->u.httpflow.method.s, r->text,
-			  p->u.httpflow.truncated ? "..." : "", p->u.httpflow.status_code);
+		words_add(w, " %.*s %s%s %u", (int)p->u.httpflow.method.len, p->u.httpflow.method.s,
+			  r->text, p->u.httpflow.truncated ? "..." : "", p->u.httpflow.status_code);
 		count = p->u.httpflow.count;
 		latency = p->u.httpflow.latency_ns;
 	}

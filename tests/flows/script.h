@@ -1,11 +1,13 @@
-/* script.h - a conversation between one client and one server, written as text and played to an engine.
+/* script.h - a conversation between one client and one server, written as text and played to an
+ *engine.
  *
  *	"c S 0; +10 s SA 0 1; +10 c A 1 1; c PA . . 'GET / HTTP/1.1||'; s A . . 100"
  *
- * A step: [+MS] WHO FLAGS SEQ ACK [LENGTH | 'TEXT'] [ts=VAL,ECR] [cut=N]. WHO is c or s. FLAGS of S A P F R. SEQ and ACK
- * are relative to the ISN of their end; "." is the next one in order. In TEXT | is CRLF. cut: that many bytes of the
- * payload were captured. DNS messages: [+MS] WHO ? ID NAME TYPE, and ! ID NAME TYPE RCODE (an answer); NAME "-" is no
- * question, "." the root. Over TCP they take the next sequence number. +MS may be negative: "+-5".
+ * A step: [+MS] WHO FLAGS SEQ ACK [LENGTH | 'TEXT'] [ts=VAL,ECR] [cut=N]. WHO is c or s. FLAGS of S
+ *A P F R. SEQ and ACK are relative to the ISN of their end; "." is the next one in order. In TEXT |
+ *is CRLF. cut: that many bytes of the payload were captured. DNS messages: [+MS] WHO ? ID NAME
+ *TYPE, and ! ID NAME TYPE RCODE (an answer); NAME "-" is no question, "." the root. Over TCP they
+ *take the next sequence number. +MS may be negative: "+-5".
  */
 #ifndef TESTS_FLOWS_SCRIPT_H
 #define TESTS_FLOWS_SCRIPT_H
@@ -42,7 +44,8 @@ static inline void script_init(struct script *s, struct engine *e, uint8_t proto
 	s->proto = proto;
 }
 
-/* Send what is in s->b as an L4 datagram of end `who`; the frame has exactly its bytes, for the sanitizer. */
+/* Send what is in s->b as an L4 datagram of end `who`; the frame has exactly its bytes, for the
+ * sanitizer. */
 static inline void script_send(struct script *s, int who, uint32_t cut)
 {
 	struct frame f;
@@ -76,8 +79,11 @@ struct script_segment {
 static inline void script_tcp(struct script *s, const struct script_segment *g)
 {
 	uint8_t options[12] = {1, 1, 8, 10};
-	struct build_segment t = {.sport = s->port[g->who], .dport = s->port[1 - g->who],
-				  .seq = s->isn[g->who] + g->seq, .flags = g->flags, .window = 500};
+	struct build_segment t = {.sport = s->port[g->who],
+				  .dport = s->port[1 - g->who],
+				  .seq = s->isn[g->who] + g->seq,
+				  .flags = g->flags,
+				  .window = 500};
 
 	if (g->flags & TCP_ACK)
 		t.ack = s->isn[1 - g->who] + g->ack;
@@ -94,16 +100,23 @@ static inline void script_tcp(struct script *s, const struct script_segment *g)
 }
 
 /* The message's bytes from the end `who`, over UDP or behind a length over TCP. */
-static inline void script_dns(struct script *s, int who, uint16_t id, const char *name, uint16_t type,
-			      bool answer, uint8_t rcode)
+static inline void script_dns(struct script *s, int who, uint16_t id, const char *name,
+			      uint16_t type, bool answer, uint8_t rcode)
 {
 	uint8_t msg[514];
-	uint32_t n = build_dns(msg + 2, id, !strcmp(name, "-") ? NULL : strcmp(name, ".") ? name : "", type,
-			       answer, rcode);
+	uint32_t n = build_dns(msg + 2, id,
+			       !strcmp(name, "-")  ? NULL
+			       : strcmp(name, ".") ? name
+						   : "",
+			       type, answer, rcode);
 
 	if (s->proto == PROTO_TCP) {
-		struct script_segment g = {.who = who, .flags = TCP_PSH | TCP_ACK, .seq = s->next[who],
-					   .ack = s->next[1 - who], .len = n + 2, .data = (char *)msg};
+		struct script_segment g = {.who = who,
+					   .flags = TCP_PSH | TCP_ACK,
+					   .seq = s->next[who],
+					   .ack = s->next[1 - who],
+					   .len = n + 2,
+					   .data = (char *)msg};
 
 		put_be16(msg, n);
 		script_tcp(s, &g);

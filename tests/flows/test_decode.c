@@ -1,10 +1,11 @@
-/* test_decode.c - flows/decode.c: each link, tunnel and header that is looked into, as a table; then every frame cut
- * at every byte, and lengths that lie.
+/* test_decode.c - flows/decode.c: each link, tunnel and header that is looked into, as a table;
+ * then every frame cut at every byte, and lengths that lie.
  *
- * Layers are a string, outermost first: e Ethernet, v VLAN, q 802.1ad, p PPPoE, m MPLS (two labels), w MPLS with a
- * control word and Ethernet, l LLC/SNAP, 1 cooked v1, 2 cooked v2, n null (little endian), N null and loop (big endian),
- * 4 IPv4, o IPv4 with options, 6 IPv6, h IPv6 with extension headers, a IPv6 with an atomic fragment header, A AH,
- * g GRE, k GRE with key and sequence number, b GRE with Ethernet inside, x VXLAN, G Geneve; t TCP, u UDP, i ICMP, s SCTP.
+ * Layers are a string, outermost first: e Ethernet, v VLAN, q 802.1ad, p PPPoE, m MPLS (two
+ * labels), w MPLS with a control word and Ethernet, l LLC/SNAP, 1 cooked v1, 2 cooked v2, n null
+ * (little endian), N null and loop (big endian), 4 IPv4, o IPv4 with options, 6 IPv6, h IPv6 with
+ * extension headers, a IPv6 with an atomic fragment header, A AH, g GRE, k GRE with key and
+ * sequence number, b GRE with Ethernet inside, x VXLAN, G Geneve; t TCP, u UDP, i ICMP, s SCTP.
  */
 #include "flows/decode.h"
 
@@ -140,8 +141,8 @@ static void add_tunnel(struct build *b, char layer, char inner)
 
 static void add_layer(struct build *b, char layer, char inner)
 {
-	static const struct build_segment tcp = {.sport = 40000, .dport = 80, .seq = 7, .ack = 9,
-						 .flags = TCP_ACK, .window = 100};
+	static const struct build_segment tcp = {
+	    .sport = 40000, .dport = 80, .seq = 7, .ack = 9, .flags = TCP_ACK, .window = 100};
 
 	if (add_link(b, layer, inner))
 		return;
@@ -198,8 +199,9 @@ static void build_layers(struct build *b, const char *layers)
 static enum link_type link_of(const char *layers)
 {
 	static const char first[] = "e12nN46oha";
-	static const enum link_type links[] = {LINK_ETHERNET, LINK_SLL, LINK_SLL2, LINK_NULL, LINK_LOOP,
-					       LINK_RAW, LINK_RAW, LINK_RAW, LINK_RAW, LINK_RAW};
+	static const enum link_type links[] = {LINK_ETHERNET, LINK_SLL, LINK_SLL2, LINK_NULL,
+					       LINK_LOOP,     LINK_RAW, LINK_RAW,  LINK_RAW,
+					       LINK_RAW,      LINK_RAW};
 
 	return links[strchr(first, layers[0]) - first];
 }
@@ -213,23 +215,56 @@ struct layers_case {
 #define PKT DECODE_PACKET
 
 static const struct layers_case layers_cases[] = {
-	{"e4t", PKT, PKT, 80}, {"e4u", PKT, PKT, 53}, {"e6t", PKT, PKT, 80}, {"e6u", PKT, PKT, 53},
-	{"eot", PKT, PKT, 80}, {"ehu", PKT, PKT, 53}, {"eat", PKT, PKT, 80}, {"ev4t", PKT, PKT, 80},
-	{"eqv6u", PKT, PKT, 53}, {"evvvvvvv4t", PKT, PKT, 80}, {"ep4t", PKT, PKT, 80},
-	{"ep6u", PKT, PKT, 53}, {"evp4u", PKT, PKT, 53}, {"em4t", PKT, PKT, 80}, {"em6t", PKT, PKT, 80},
-	{"ewe4t", PKT, PKT, 80}, {"el4u", PKT, PKT, 53}, {"14t", PKT, PKT, 80}, {"1v6t", PKT, PKT, 80},
-	{"24u", PKT, PKT, 53}, {"26t", PKT, PKT, 80}, {"n4t", PKT, PKT, 80}, {"n6u", PKT, PKT, 53},
-	{"N4u", PKT, PKT, 53}, {"N6t", PKT, PKT, 80}, {"4t", PKT, PKT, 80}, {"6u", PKT, PKT, 53},
-	{"ot", PKT, PKT, 80}, {"ht", PKT, PKT, 80}, {"au", PKT, PKT, 53},
-	{"e44t", PKT, PKT, 80}, {"e46t", PKT, PKT, 80}, {"e64u", PKT, PKT, 53}, {"e66t", PKT, PKT, 80},
-	{"e4g4t", PKT, PKT, 80}, {"e4g6u", PKT, PKT, 53}, {"e4k4t", PKT, PKT, 80},
-	{"e6be4t", PKT, PKT, 80}, {"e4gv4t", PKT, PKT, 80}, {"e4At", PKT, PKT, 80},
-	{"e6Au", PKT, PKT, 53}, {"e4xe4t", PKT, PKT, 4789}, {"e6xe6t", PKT, PKT, 4789},
-	{"e4Ge4t", PKT, PKT, 6081}, {"e4G6u", PKT, PKT, 6081},
-	{"e4i", DECODE_SKIPPED, DECODE_SKIPPED, 0}, {"e4s", DECODE_SKIPPED, DECODE_SKIPPED, 0},
-	{"er", DECODE_SKIPPED, DECODE_SKIPPED, 0},
-	{"evvvvvvvvv4t", DECODE_UNKNOWN, DECODE_UNKNOWN, 0},
-	{"e4444444444t", DECODE_UNKNOWN, DECODE_UNKNOWN, 0},
+    {"e4t", PKT, PKT, 80},
+    {"e4u", PKT, PKT, 53},
+    {"e6t", PKT, PKT, 80},
+    {"e6u", PKT, PKT, 53},
+    {"eot", PKT, PKT, 80},
+    {"ehu", PKT, PKT, 53},
+    {"eat", PKT, PKT, 80},
+    {"ev4t", PKT, PKT, 80},
+    {"eqv6u", PKT, PKT, 53},
+    {"evvvvvvv4t", PKT, PKT, 80},
+    {"ep4t", PKT, PKT, 80},
+    {"ep6u", PKT, PKT, 53},
+    {"evp4u", PKT, PKT, 53},
+    {"em4t", PKT, PKT, 80},
+    {"em6t", PKT, PKT, 80},
+    {"ewe4t", PKT, PKT, 80},
+    {"el4u", PKT, PKT, 53},
+    {"14t", PKT, PKT, 80},
+    {"1v6t", PKT, PKT, 80},
+    {"24u", PKT, PKT, 53},
+    {"26t", PKT, PKT, 80},
+    {"n4t", PKT, PKT, 80},
+    {"n6u", PKT, PKT, 53},
+    {"N4u", PKT, PKT, 53},
+    {"N6t", PKT, PKT, 80},
+    {"4t", PKT, PKT, 80},
+    {"6u", PKT, PKT, 53},
+    {"ot", PKT, PKT, 80},
+    {"ht", PKT, PKT, 80},
+    {"au", PKT, PKT, 53},
+    {"e44t", PKT, PKT, 80},
+    {"e46t", PKT, PKT, 80},
+    {"e64u", PKT, PKT, 53},
+    {"e66t", PKT, PKT, 80},
+    {"e4g4t", PKT, PKT, 80},
+    {"e4g6u", PKT, PKT, 53},
+    {"e4k4t", PKT, PKT, 80},
+    {"e6be4t", PKT, PKT, 80},
+    {"e4gv4t", PKT, PKT, 80},
+    {"e4At", PKT, PKT, 80},
+    {"e6Au", PKT, PKT, 53},
+    {"e4xe4t", PKT, PKT, 4789},
+    {"e6xe6t", PKT, PKT, 4789},
+    {"e4Ge4t", PKT, PKT, 6081},
+    {"e4G6u", PKT, PKT, 6081},
+    {"e4i", DECODE_SKIPPED, DECODE_SKIPPED, 0},
+    {"e4s", DECODE_SKIPPED, DECODE_SKIPPED, 0},
+    {"er", DECODE_SKIPPED, DECODE_SKIPPED, 0},
+    {"evvvvvvvvv4t", DECODE_UNKNOWN, DECODE_UNKNOWN, 0},
+    {"e4444444444t", DECODE_UNKNOWN, DECODE_UNKNOWN, 0},
 };
 
 enum { NLAYERS = sizeof(layers_cases) / sizeof(layers_cases[0]) };
@@ -244,16 +279,19 @@ static void check_packet(const struct layers_case *t, const struct packet *pkt, 
 	bool outer = !inner && t->dport > 1000;
 	char last = t->layers[strlen(t->layers) - 1];
 
-	CHECK_MSG(packet_port(pkt, 1 - pkt->end) == (outer ? t->dport : last == 't' ? 80 : 53), "%s",
-		  t->layers);
+	CHECK_MSG(packet_port(pkt, 1 - pkt->end) == (outer         ? t->dport
+						     : last == 't' ? 80
+								   : 53),
+		  "%s", t->layers);
 	CHECK_MSG(packet_port(pkt, pkt->end) == (outer ? 55555 : 40000), "%s", t->layers);
 	if (outer)
 		return;
 	CHECK_MSG(pkt->payload_len == 10 && pkt->payload_cap == 10 &&
-			  !memcmp(pkt->payload, "0123456789", 10),
+		      !memcmp(pkt->payload, "0123456789", 10),
 		  "%s", t->layers);
 	if (last == 't')
-		CHECK_MSG(pkt->seq == 7 && pkt->ack == 9 && pkt->tcp_flags == TCP_ACK, "%s", t->layers);
+		CHECK_MSG(pkt->seq == 7 && pkt->ack == 9 && pkt->tcp_flags == TCP_ACK, "%s",
+			  t->layers);
 }
 
 static void test_layers(void)
@@ -272,14 +310,16 @@ static void test_layers(void)
 			f = build_frame(&b, link_of(t->layers), 1);
 			decoder.tunnels_inner = inner;
 			r = decode_frame(&decoder, &f, &pkt);
-			CHECK_MSG(r == (inner ? t->want_inner : t->want), "%s: got %d", t->layers, r);
+			CHECK_MSG(r == (inner ? t->want_inner : t->want), "%s: got %d", t->layers,
+				  r);
 			if (r == DECODE_PACKET)
 				check_packet(t, &pkt, inner);
 		}
 }
 
-/* Cut by the snaplen: truncated, until enough is there, and from then on the same ends and length. Cut on the wire:
- * never anything but truncated, malformed or a packet that stays within what is there. */
+/* Cut by the snaplen: truncated, until enough is there, and from then on the same ends and length.
+ * Cut on the wire: never anything but truncated, malformed or a packet that stays within what is
+ * there. */
 static void test_cut(void)
 {
 	static struct build b;
@@ -305,8 +345,9 @@ static void test_cut(void)
 			f.caplen = len;
 			r = decode_frame(&decoder, &f, &pkt);
 			if (t->want == DECODE_PACKET)
-				CHECK_MSG(packet ? r == PKT : r == PKT || r == DECODE_TRUNCATED ||
-							 r == DECODE_SKIPPED,
+				CHECK_MSG(packet ? r == PKT
+						 : r == PKT || r == DECODE_TRUNCATED ||
+						       r == DECODE_SKIPPED,
 					  "%s cut at %u: %d", t->layers, len, r);
 			packet = r == PKT;
 			if (packet)
@@ -332,26 +373,26 @@ struct patch_case {
 static void test_lengths(void)
 {
 	static const struct patch_case cases[] = {
-		{"IPv4 version 5", "e4t", 14, 0x55, DECODE_MALFORMED, 0},
-		{"IPv4 header of 16 bytes", "e4t", 14, 0x44, DECODE_MALFORMED, 0},
-		{"IPv4 header beyond the total length", "e4t", 14, 0x4f, DECODE_MALFORMED, 0},
-		{"IPv4 total length below the header", "e4t", 17, 19, DECODE_MALFORMED, 0},
-		{"IPv4 total length 0: segmented by the card", "e4t", 17, 0, PKT, 10},
-		{"IPv4 total length less than the frame: padding", "e4t", 17, 44, PKT, 4},
-		{"IPv4 total length more than the frame", "e4t", 16, 1, PKT, 266},
-		{"IPv6 length 0", "e6t", 19, 0, PKT, 10},
-		{"TCP header of 16 bytes", "e4t", 46, 0x40, DECODE_MALFORMED, 0},
-		{"TCP header beyond the datagram", "e4t", 46, 0xf0, DECODE_MALFORMED, 0},
-		{"UDP length below its header", "e4u", 39, 7, DECODE_MALFORMED, 0},
-		{"UDP length 0", "e4u", 39, 0, PKT, 10},
-		{"UDP length less than the datagram", "e4u", 39, 12, PKT, 4},
-		{"UDP length more than the datagram", "e4u", 39, 200, PKT, 10},
-		{"PPPoE version 2", "ep4t", 14, 0x21, DECODE_MALFORMED, 0},
-		{"PPPoE of LCP", "ep4t", 20, 0xc0, DECODE_SKIPPED, 0},
-		{"GRE with source routing", "e4g4t", 34, 0x40, DECODE_UNKNOWN, 0},
-		{"GRE version 2", "e4g4t", 35, 2, DECODE_UNKNOWN, 0},
-		{"unknown Ethernet type", "e4t", 12, 0x77, DECODE_UNKNOWN, 0},
-		{"null: unknown family", "n4t", 0, 99, DECODE_UNKNOWN, 0},
+	    {"IPv4 version 5", "e4t", 14, 0x55, DECODE_MALFORMED, 0},
+	    {"IPv4 header of 16 bytes", "e4t", 14, 0x44, DECODE_MALFORMED, 0},
+	    {"IPv4 header beyond the total length", "e4t", 14, 0x4f, DECODE_MALFORMED, 0},
+	    {"IPv4 total length below the header", "e4t", 17, 19, DECODE_MALFORMED, 0},
+	    {"IPv4 total length 0: segmented by the card", "e4t", 17, 0, PKT, 10},
+	    {"IPv4 total length less than the frame: padding", "e4t", 17, 44, PKT, 4},
+	    {"IPv4 total length more than the frame", "e4t", 16, 1, PKT, 266},
+	    {"IPv6 length 0", "e6t", 19, 0, PKT, 10},
+	    {"TCP header of 16 bytes", "e4t", 46, 0x40, DECODE_MALFORMED, 0},
+	    {"TCP header beyond the datagram", "e4t", 46, 0xf0, DECODE_MALFORMED, 0},
+	    {"UDP length below its header", "e4u", 39, 7, DECODE_MALFORMED, 0},
+	    {"UDP length 0", "e4u", 39, 0, PKT, 10},
+	    {"UDP length less than the datagram", "e4u", 39, 12, PKT, 4},
+	    {"UDP length more than the datagram", "e4u", 39, 200, PKT, 10},
+	    {"PPPoE version 2", "ep4t", 14, 0x21, DECODE_MALFORMED, 0},
+	    {"PPPoE of LCP", "ep4t", 20, 0xc0, DECODE_SKIPPED, 0},
+	    {"GRE with source routing", "e4g4t", 34, 0x40, DECODE_UNKNOWN, 0},
+	    {"GRE version 2", "e4g4t", 35, 2, DECODE_UNKNOWN, 0},
+	    {"unknown Ethernet type", "e4t", 12, 0x77, DECODE_UNKNOWN, 0},
+	    {"null: unknown family", "n4t", 0, 99, DECODE_UNKNOWN, 0},
 	};
 	static struct build b;
 	struct packet pkt;
@@ -401,21 +442,23 @@ static void test_tcp_options(void)
 		uint8_t len;
 		bool has_ts;
 	} cases[] = {
-		{"\1\1\10\12\0\0\0\1\0\0\0\2", 12, true},
-		{"\10\12\0\0\0\1\0\0\0\2\1\1", 12, true},
-		{"\2\4\5\264\4\2\10\12\0\0\0\1\0\0\0\2\1\3\3\7", 20, true},
-		{"\0\0\10\12\0\0\0\1\0\0\0\2", 12, false},   /* behind the end of the list */
-		{"\2\0\10\12\0\0\0\1\0\0\0\2", 12, false},   /* an option of length 0 */
-		{"\1\1\1\1\1\1\1\1\1\1\1\10", 12, false},    /* no room for its length */
-		{"\1\1\1\1\10\12\0\0\0\1\0\0", 12, false},   /* nor for its value */
-		{"\10\11\0\0\0\1\0\0\0\2\1\1", 12, false},   /* a wrong length */
+	    {"\1\1\10\12\0\0\0\1\0\0\0\2", 12, true},
+	    {"\10\12\0\0\0\1\0\0\0\2\1\1", 12, true},
+	    {"\2\4\5\264\4\2\10\12\0\0\0\1\0\0\0\2\1\3\3\7", 20, true},
+	    {"\0\0\10\12\0\0\0\1\0\0\0\2", 12, false}, /* behind the end of the list */
+	    {"\2\0\10\12\0\0\0\1\0\0\0\2", 12, false}, /* an option of length 0 */
+	    {"\1\1\1\1\1\1\1\1\1\1\1\10", 12, false},  /* no room for its length */
+	    {"\1\1\1\1\10\12\0\0\0\1\0\0", 12, false}, /* nor for its value */
+	    {"\10\11\0\0\0\1\0\0\0\2\1\1", 12, false}, /* a wrong length */
 	};
 	static struct build b;
 	struct packet pkt;
 	size_t i;
 
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct build_segment s = {.sport = 1, .dport = 2, .flags = TCP_ACK,
+		struct build_segment s = {.sport = 1,
+					  .dport = 2,
+					  .flags = TCP_ACK,
 					  .options = (const uint8_t *)cases[i].bytes,
 					  .options_len = cases[i].len};
 		struct frame f;
@@ -478,10 +521,8 @@ static void test_giant_fragment(void)
 	fragments_free(d.fragments);
 }
 
-TEST_MAIN({"links, tunnels, headers", test_layers},
-	  {"cut at every byte", test_cut},
-	  {"lengths that lie", test_lengths},
-	  {"one key for both directions", test_key},
+TEST_MAIN({"links, tunnels, headers", test_layers}, {"cut at every byte", test_cut},
+	  {"lengths that lie", test_lengths}, {"one key for both directions", test_key},
 	  {"TCP timestamps among options", test_tcp_options},
 	  {"an atomic fragment inside of fragments", test_atomic_inside_fragments},
 	  {"a fragment as long as 32 bits can say", test_giant_fragment})

@@ -1,5 +1,5 @@
-/* test_dns_pending.c - flows/dns_pending.c: queries and answers as conversations over UDP and the transactions that they
- * give; bounds.
+/* test_dns_pending.c - flows/dns_pending.c: queries and answers as conversations over UDP and the
+ * transactions that they give; bounds.
  */
 #include "flows/dns_pending.h"
 
@@ -37,38 +37,44 @@ static void play(const struct dns_case *t, bool swap)
 static void test_conversations(void)
 {
 	static const struct dns_case cases[] = {
-		{"one", "c ? 7 a.test 1; +10 s ! 7 a.test 1 0", "dns a.test 1 rcode 0 10ms", 0},
-		{"the root", "c ? 7 . 2; s ! 7 . 2 0", "dns . 2 rcode 0 0ms", 0},
-		{"a retry is no second transaction", "c ? 7 a.test 1; +1000 c ? 7 a.test 1; +10 s ! 7 a.test 1 0",
-		 "dns a.test 1 rcode 0 retries 1 1010ms", 0},
-		{"a duplicate answer", "c ? 7 a.test 1; +10 s ! 7 a.test 1 0; +1 s ! 7 a.test 1 0",
-		 "dns a.test 1 rcode 0 10ms", 1},
-		{"an answer nobody asked for", "s ! 7 a.test 1 0", "", 1},
-		{"no answer", "c ? 7 a.test 1", "dns a.test 1 rcode -1", 0},
-		{"an answer that comes too late", "c ? 7 a.test 1; +5001 s ! 7 a.test 1 0",
-		 "dns a.test 1 rcode -1", 1},
-		{"an answer just in time", "c ? 7 a.test 1; +5000 s ! 7 a.test 1 0",
-		 "dns a.test 1 rcode 0 5000ms", 0},
-		{"a retry after the time-out is another transaction",
-		 "c ? 7 a.test 1; +5500 c ? 7 a.test 1; +10 s ! 7 a.test 1 0",
-		 "dns a.test 1 rcode -1 dns a.test 1 rcode 0 10ms", 0},
-		{"one id, two questions", "c ? 7 a.test 1; c ? 7 a.test 28; +10 s ! 7 a.test 28 0; +10 s ! 7 a.test 1 3",
-		 "dns a.test 28 rcode 0 10ms dns a.test 1 rcode 3 20ms", 0},
-		{"another name's answer", "c ? 7 a.test 1; s ! 7 b.test 1 0", "dns a.test 1 rcode -1", 1},
-		{"another id's answer", "c ? 7 a.test 1; s ! 8 a.test 1 0", "dns a.test 1 rcode -1", 1},
-		{"an error without the question", "c ? 7 a.test 1; +10 s ! 7 - 0 5", "dns a.test 1 rcode 5 10ms", 0},
-		{"it goes to the oldest of that id", "c ? 7 a.test 1; +1 c ? 7 b.test 1; +10 s ! 7 - 0 2",
-		 "dns a.test 1 rcode 2 11ms dns b.test 1 rcode -1", 0},
-		{"letters' case does not matter", "c ? 7 A.Test 1; +10 s ! 7 a.tEST 1 0",
-		 "dns a.test 1 rcode 0 10ms", 0},
-		{"the same again", "c ? 7 a.test 1; +10 s ! 7 a.test 1 0; +10 c ? 7 a.test 1; +20 s ! 7 a.test 1 0",
-		 "dns a.test 1 rcode 0 x2 15ms", 0},
-		{"the answer was captured first", "s ! 7 a.test 1 0; +1 c ? 7 a.test 1",
-		 "dns a.test 1 rcode -1", 1},
-		{"time goes back between query and answer", "c ? 7 a.test 1; +-10 s ! 7 a.test 1 0",
-		 "dns a.test 1 rcode 0", 0},
-		{"the client's port is the server's kind", "s ? 7 a.test 1; +10 c ! 7 a.test 1 0",
-		 "dns a.test 1 rcode 0 10ms", 0},
+	    {"one", "c ? 7 a.test 1; +10 s ! 7 a.test 1 0", "dns a.test 1 rcode 0 10ms", 0},
+	    {"the root", "c ? 7 . 2; s ! 7 . 2 0", "dns . 2 rcode 0 0ms", 0},
+	    {"a retry is no second transaction",
+	     "c ? 7 a.test 1; +1000 c ? 7 a.test 1; +10 s ! 7 a.test 1 0",
+	     "dns a.test 1 rcode 0 retries 1 1010ms", 0},
+	    {"a duplicate answer", "c ? 7 a.test 1; +10 s ! 7 a.test 1 0; +1 s ! 7 a.test 1 0",
+	     "dns a.test 1 rcode 0 10ms", 1},
+	    {"an answer nobody asked for", "s ! 7 a.test 1 0", "", 1},
+	    {"no answer", "c ? 7 a.test 1", "dns a.test 1 rcode -1", 0},
+	    {"an answer that comes too late", "c ? 7 a.test 1; +5001 s ! 7 a.test 1 0",
+	     "dns a.test 1 rcode -1", 1},
+	    {"an answer just in time", "c ? 7 a.test 1; +5000 s ! 7 a.test 1 0",
+	     "dns a.test 1 rcode 0 5000ms", 0},
+	    {"a retry after the time-out is another transaction",
+	     "c ? 7 a.test 1; +5500 c ? 7 a.test 1; +10 s ! 7 a.test 1 0",
+	     "dns a.test 1 rcode -1 dns a.test 1 rcode 0 10ms", 0},
+	    {"one id, two questions",
+	     "c ? 7 a.test 1; c ? 7 a.test 28; +10 s ! 7 a.test 28 0; +10 s ! 7 a.test 1 3",
+	     "dns a.test 28 rcode 0 10ms dns a.test 1 rcode 3 20ms", 0},
+	    {"another name's answer", "c ? 7 a.test 1; s ! 7 b.test 1 0", "dns a.test 1 rcode -1",
+	     1},
+	    {"another id's answer", "c ? 7 a.test 1; s ! 8 a.test 1 0", "dns a.test 1 rcode -1", 1},
+	    {"an error without the question", "c ? 7 a.test 1; +10 s ! 7 - 0 5",
+	     "dns a.test 1 rcode 5 10ms", 0},
+	    {"it goes to the oldest of that id",
+	     "c ? 7 a.test 1; +1 c ? 7 b.test 1; +10 s ! 7 - 0 2",
+	     "dns a.test 1 rcode 2 11ms dns b.test 1 rcode -1", 0},
+	    {"letters' case does not matter", "c ? 7 A.Test 1; +10 s ! 7 a.tEST 1 0",
+	     "dns a.test 1 rcode 0 10ms", 0},
+	    {"the same again",
+	     "c ? 7 a.test 1; +10 s ! 7 a.test 1 0; +10 c ? 7 a.test 1; +20 s ! 7 a.test 1 0",
+	     "dns a.test 1 rcode 0 x2 15ms", 0},
+	    {"the answer was captured first", "s ! 7 a.test 1 0; +1 c ? 7 a.test 1",
+	     "dns a.test 1 rcode -1", 1},
+	    {"time goes back between query and answer", "c ? 7 a.test 1; +-10 s ! 7 a.test 1 0",
+	     "dns a.test 1 rcode 0", 0},
+	    {"the client's port is the server's kind", "s ? 7 a.test 1; +10 c ! 7 a.test 1 0",
+	     "dns a.test 1 rcode 0 10ms", 0},
 	};
 	size_t i;
 
@@ -123,7 +129,8 @@ static void test_random(void)
 			s.port[0] = (uint16_t)(40000 + (x >> 1 & 1));
 			s.time_ns += (x >> 8 & 0x3ff) * 1000000ULL;
 			queries += !answer;
-			script_dns(&s, answer, x >> 2 & 3, names[x >> 4 & 3], x >> 6 & 1 ? 1 : 28, answer, 0);
+			script_dns(&s, answer, x >> 2 & 3, names[x >> 4 & 3], x >> 6 & 1 ? 1 : 28,
+				   answer, 0);
 		}
 		engine_finish(s.e, 0);
 		CHECK_INT(r.dns_count + r.dns_retries, queries);
@@ -133,6 +140,5 @@ static void test_random(void)
 	}
 }
 
-TEST_MAIN({"conversations", test_conversations},
-	  {"bounds", test_bounds},
+TEST_MAIN({"conversations", test_conversations}, {"bounds", test_bounds},
 	  {"every query is a transaction or a retry", test_random})

@@ -1,22 +1,24 @@
-/* test_engine.c - flows/engine.c as a whole, as properties: the same random traffic gives the same sums for any cycle, any
- * batch and any table size; time that jumps; every frame accounted for.
+/* test_engine.c - flows/engine.c as a whole, as properties: the same random traffic gives the same
+ * sums for any cycle, any batch and any table size; time that jumps; every frame accounted for.
  */
 #include "flows/engine.h"
 
 #include "tests/flows/script.h"
 #include "tests/test.h"
 
-/* --- random traffic: TCP, DNS and HTTP of a few hosts ------------------------------------------------- */
+/* --- random traffic: TCP, DNS and HTTP of a few hosts
+ * ------------------------------------------------- */
 
 static const char *const lives[] = {
-	"c S 0 0; +7 s SA 0 1; +7 c A 1 1; c PA . . 'GET /a HTTP/1.1||'; +900 s PA . ."
-	" 'HTTP/1.1 200 OK|Content-Length: 3||abc'; c FA . .; s FA . .; c A . .",
-	"c S 0 0; +3 s SA 0 1; c A 1 1; c PA . . 1000; +300 c PA 1 1 1000; +300 s A . .; s PA . . 9000; c A . .; s RA . .",
-	"c S 0 0; +1000 c S 0 0; +2000 c S 0 0",
-	"c S 0 0; s RA 0 1",
-	"c PA 500 900 100; +700 s PA 900 600 50; +700 c A 600 950",
-	"c S 0 0; s SA 0 1; c PA 1 1 'HEAD /b HTTP/1.1||GET /c HTTP/1.1||'; +1500 s PA . ."
-	" 'HTTP/1.1 200 OK|Content-Length: 9||'; +4000 s PA . . 'HTTP/1.1 404 No|Content-Length: 0||'",
+    "c S 0 0; +7 s SA 0 1; +7 c A 1 1; c PA . . 'GET /a HTTP/1.1||'; +900 s PA . ."
+    " 'HTTP/1.1 200 OK|Content-Length: 3||abc'; c FA . .; s FA . .; c A . .",
+    "c S 0 0; +3 s SA 0 1; c A 1 1; c PA . . 1000; +300 c PA 1 1 1000; +300 s A . .; s PA . . "
+    "9000; c A . .; s RA . .",
+    "c S 0 0; +1000 c S 0 0; +2000 c S 0 0",
+    "c S 0 0; s RA 0 1",
+    "c PA 500 900 100; +700 s PA 900 600 50; +700 c A 600 950",
+    "c S 0 0; s SA 0 1; c PA 1 1 'HEAD /b HTTP/1.1||GET /c HTTP/1.1||'; +1500 s PA . ."
+    " 'HTTP/1.1 200 OK|Content-Length: 9||'; +4000 s PA . . 'HTTP/1.1 404 No|Content-Length: 0||'",
 };
 
 static void one_life(struct script *s, uint32_t *seed)
@@ -76,8 +78,8 @@ static void check_same(const struct outcome *a, const struct outcome *b)
 /* Sums over cycles are the totals, whatever a cycle is. */
 static void test_any_interval(void)
 {
-	static const uint64_t intervals[] = {3600000000000ULL, 60000000000ULL, 7000000000ULL, 1000000000ULL,
-					     1000000ULL};
+	static const uint64_t intervals[] = {3600000000000ULL, 60000000000ULL, 7000000000ULL,
+					     1000000000ULL, 1000000ULL};
 	static struct outcome first, o;
 	struct engine_config c;
 	uint32_t seed;
@@ -123,7 +125,8 @@ static void test_small_tables(void)
 	CHECK_INT(small.r.net.tcp_established, large.r.net.tcp_established);
 }
 
-/* --- time --------------------------------------------------------------------------------------------- */
+/* --- time
+ * --------------------------------------------------------------------------------------------- */
 
 static void test_time(void)
 {
@@ -155,7 +158,8 @@ static void test_time(void)
 	}
 }
 
-/* Silence ends flows: a half closed connection ends then, an attempt fails, and each is written once. */
+/* Silence ends flows: a half closed connection ends then, an attempt fails, and each is written
+ * once. */
 static void test_idle(void)
 {
 	static struct script s;
@@ -180,7 +184,8 @@ static void test_idle(void)
 	record_free(&r);
 }
 
-/* --- everything is accounted for ------------------------------------------------------------------------ */
+/* --- everything is accounted for
+ * ------------------------------------------------------------------------ */
 
 static void test_accounting(void)
 {
@@ -198,10 +203,12 @@ static void test_accounting(void)
 
 		build_payload(&b, NULL, build_random(&seed) % 100);
 		build_udp(&b, 1000, 53);
-		build_ipv4_fragment(&b, IP4(10, 0, 0, 1), IP4(10, 0, 0, 2), 17, (uint16_t)(i % 10), 0);
+		build_ipv4_fragment(&b, IP4(10, 0, 0, 1), IP4(10, 0, 0, 2), 17, (uint16_t)(i % 10),
+				    0);
 		build_ethernet(&b, 0x0800);
 		for (k = 0; k < 3; k++)
-			*build_at(&b, build_random(&seed) % build_len(&b)) = (uint8_t)build_random(&seed);
+			*build_at(&b, build_random(&seed) % build_len(&b)) =
+			    (uint8_t)build_random(&seed);
 		f = build_frame(&b, LINK_ETHERNET, SCRIPT_TIME + i * 1000000ULL);
 		f.caplen -= build_random(&seed) % 8 ? 0 : build_random(&seed) % f.caplen;
 		f.iface = (uint16_t)(build_random(&seed) % 3);
@@ -210,14 +217,17 @@ static void test_accounting(void)
 	engine_finish(e, 0);
 	st = *engine_stats(e);
 	CHECK_INT(st.packets_seen, st.packets_parsed + st.packets_skipped + st.packets_truncated +
-					   st.packets_malformed + st.packets_unknown + st.packets_duplicate);
-	CHECK_INT(r.net.packets_read + r.net.packets_written + st.fragments_orphaned, st.packets_parsed);
+				       st.packets_malformed + st.packets_unknown +
+				       st.packets_duplicate);
+	CHECK_INT(r.net.packets_read + r.net.packets_written + st.fragments_orphaned,
+		  st.packets_parsed);
 	CHECK(!r.broken);
 	engine_free(e);
 	record_free(&r);
 }
 
-/* The same packet on a second interface is counted once; on the same one it was really sent twice. */
+/* The same packet on a second interface is counted once; on the same one it was really sent twice.
+ */
 static void test_two_interfaces(void)
 {
 	static struct build b;
@@ -230,13 +240,14 @@ static void test_two_interfaces(void)
 	e = script_engine(&c);
 	for (i = 0; i < 10; i++)
 		for (iface = 2; iface < 4; iface++) {
-			struct build_segment t = {.sport = 40000, .dport = 80, .seq = 1 + i * 100,
-						  .flags = TCP_ACK};
+			struct build_segment t = {
+			    .sport = 40000, .dport = 80, .seq = 1 + i * 100, .flags = TCP_ACK};
 			struct frame f;
 
 			build_payload(&b, NULL, 100);
 			build_tcp(&b, &t);
-			build_ipv4_fragment(&b, IP4(10, 0, 0, 1), IP4(10, 0, 0, 2), 6, (uint16_t)i, 0x4000);
+			build_ipv4_fragment(&b, IP4(10, 0, 0, 1), IP4(10, 0, 0, 2), 6, (uint16_t)i,
+					    0x4000);
 			f = build_frame(&b, LINK_RAW, SCRIPT_TIME + i);
 			f.iface = (uint16_t)iface;
 			engine_frames(e, &f, 1);
@@ -312,10 +323,7 @@ static void test_refused_configurations(void)
 }
 
 TEST_MAIN({"any interval gives the same sums", test_any_interval},
-	  {"small tables", test_small_tables},
-	  {"time jumps", test_time},
-	  {"silence", test_idle},
+	  {"small tables", test_small_tables}, {"time jumps", test_time}, {"silence", test_idle},
 	  {"every frame is accounted for", test_accounting},
-	  {"a packet on two interfaces", test_two_interfaces},
-	  {"batches", test_batches},
+	  {"a packet on two interfaces", test_two_interfaces}, {"batches", test_batches},
 	  {"configurations that are refused", test_refused_configurations})

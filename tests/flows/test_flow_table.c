@@ -1,5 +1,5 @@
-/* test_flow_table.c - flows/flow_table.c: lookup, the order of eviction, time-outs per class, time that jumps and steps
- * back; against a naive model.
+/* test_flow_table.c - flows/flow_table.c: lookup, the order of eviction, time-outs per class, time
+ * that jumps and steps back; against a naive model.
  */
 #include "flows/flow_table.h"
 
@@ -14,7 +14,7 @@ struct ended {
 	struct flow_table t;
 	uint32_t n, last;
 	enum flow_end_reason reason;
-	bool live[FLOWS];       /* by the flow's number in port 0 */
+	bool live[FLOWS]; /* by the flow's number in port 0 */
 	uint64_t seen[FLOWS];
 	enum flow_age_class class[FLOWS];
 	uint64_t oldest_live_s; /* of the moment when the last one ended */
@@ -35,7 +35,8 @@ static struct ended *start(size_t max_flows)
 	static struct ended e;
 	struct flow_table_config c = {.max_flows = max_flows,
 				      .timeout_ns = {10 * S, 100 * S, 20 * S, 5 * S},
-				      .end = on_end, .ctx = &e};
+				      .end = on_end,
+				      .ctx = &e};
 
 	memset(&e, 0, sizeof(e));
 	CHECK(flow_table_init(&e.t, &c) == 0);
@@ -91,7 +92,8 @@ static uint64_t least_recent(const struct ended *e)
 	return least;
 }
 
-/* Random sights, classes and seconds, no idle time-out reached: whatever is evicted was least recently seen. */
+/* Random sights, classes and seconds, no idle time-out reached: whatever is evicted was least
+ * recently seen. */
 static void test_eviction(void)
 {
 	struct ended *e = start(50);
@@ -117,7 +119,8 @@ static void test_eviction(void)
 			CHECK_INT(e->seen[e->last], least);
 		}
 		if (number & 1)
-			flow_table_set_class(&e->t, n, x >> 24 & 1 ? FLOW_AGE_TCP : FLOW_AGE_ATTEMPT);
+			flow_table_set_class(&e->t, n,
+					     x >> 24 & 1 ? FLOW_AGE_TCP : FLOW_AGE_ATTEMPT);
 	}
 	CHECK(e->t.evicted > 1000);
 	CHECK_INT(e->t.created - e->n, e->t.used);
@@ -130,7 +133,7 @@ static void test_timeouts(void)
 	static const uint64_t timeouts[] = {10, 100, 20, 5};
 	uint32_t class, s;
 
-	for (class = 0; class < FLOW_AGE_CLASSES; class++) {
+	for (class = 0; class < FLOW_AGE_CLASSES; class ++) {
 		struct ended *e = start(16);
 		uint64_t t0 = 1000 * S;
 		bool created;
@@ -138,7 +141,7 @@ static void test_timeouts(void)
 
 		flow_table_advance(&e->t, t0);
 		n = see(e, 1, PROTO_TCP, t0, &created);
-		flow_table_set_class(&e->t, n, (enum flow_age_class)class);
+		flow_table_set_class(&e->t, n, (enum flow_age_class) class);
 		for (s = 1; s <= timeouts[class] / 2; s++)
 			flow_table_advance(&e->t, t0 + s * S);
 		t0 += timeouts[class] / 2 * S;
@@ -197,8 +200,5 @@ static void test_limits(void)
 	CHECK(flow_table_init(&t, &c) < 0);
 }
 
-TEST_MAIN({"lookup", test_lookup},
-	  {"eviction takes the least recently seen", test_eviction},
-	  {"time-outs", test_timeouts},
-	  {"time jumps", test_jumps},
-	  {"limits", test_limits})
+TEST_MAIN({"lookup", test_lookup}, {"eviction takes the least recently seen", test_eviction},
+	  {"time-outs", test_timeouts}, {"time jumps", test_jumps}, {"limits", test_limits})

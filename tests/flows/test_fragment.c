@@ -1,5 +1,5 @@
-/* test_fragment.c - flows/fragment.c: datagrams put together in every order, overlaps, cut and lost fragments, bounds;
- * then fragments of flows and of tunnels through the engine.
+/* test_fragment.c - flows/fragment.c: datagrams put together in every order, overlaps, cut and lost
+ * fragments, bounds; then fragments of flows and of tunnels through the engine.
  */
 #include "flows/fragment.h"
 
@@ -11,8 +11,16 @@ static uint8_t pattern[FRAGMENT_MAX];
 
 static struct fragment piece(uint32_t id, uint32_t offset, uint32_t len, bool more)
 {
-	struct fragment f = {.src = &addr_a, .dst = &addr_b, .time_ns = 1000, .id = id, .offset = offset,
-			     .len = len, .cap = len, .data = pattern + offset, .proto = 17, .more = more};
+	struct fragment f = {.src = &addr_a,
+			     .dst = &addr_b,
+			     .time_ns = 1000,
+			     .id = id,
+			     .offset = offset,
+			     .len = len,
+			     .cap = len,
+			     .data = pattern + offset,
+			     .proto = 17,
+			     .more = more};
 
 	return f;
 }
@@ -44,7 +52,8 @@ static void one_order(struct fragments *f, uint32_t order)
 	}
 	if (!CHECK(whole))
 		return;
-	CHECK(d.len == 75 && d.cap == 75 && d.packets == 5 && d.whole && d.has_first && d.proto == 17);
+	CHECK(d.len == 75 && d.cap == 75 && d.packets == 5 && d.whole && d.has_first &&
+	      d.proto == 17);
 	CHECK(!memcmp(d.data, pattern, 75));
 	fragments_release(f);
 }
@@ -87,7 +96,8 @@ static void test_random(void)
 			if (whole != all)
 				break;
 		}
-		CHECK(whole && all && d.len == total && d.cap == total && !memcmp(d.data, pattern, total));
+		CHECK(whole && all && d.len == total && d.cap == total &&
+		      !memcmp(d.data, pattern, total));
 		fragments_release(f);
 	}
 	fragments_free(f);
@@ -96,7 +106,8 @@ static void test_random(void)
 static void test_first_bytes_win(void)
 {
 	struct fragments *f = start();
-	struct fragment p = piece(1, 0, 16, true), q = piece(1, 8, 16, true), r = piece(1, 24, 8, false);
+	struct fragment p = piece(1, 0, 16, true), q = piece(1, 8, 16, true),
+			r = piece(1, 24, 8, false);
 	struct datagram d;
 	bool malformed;
 
@@ -165,10 +176,11 @@ static void test_bounds(void)
 	fragments_free(f);
 }
 
-/* --- through the engine ------------------------------------------------------------------------------ */
+/* --- through the engine
+ * ------------------------------------------------------------------------------ */
 
-static void send_fragment(struct engine *e, struct build *whole, uint16_t id, uint32_t from, uint32_t len,
-			  uint8_t proto, uint64_t time_ns)
+static void send_fragment(struct engine *e, struct build *whole, uint16_t id, uint32_t from,
+			  uint32_t len, uint8_t proto, uint64_t time_ns)
 {
 	static struct build b;
 	uint32_t left = build_len(whole) - from;
@@ -235,7 +247,8 @@ static void test_engine_tunnel(void)
 	record_free(&r);
 }
 
-/* More datagrams at once than are held: the oldest is given up and counted, however short the time. */
+/* More datagrams at once than are held: the oldest is given up and counted, however short the time.
+ */
 static void test_engine_flood(void)
 {
 	static struct build whole;
@@ -260,12 +273,7 @@ static void test_engine_flood(void)
 	record_free(&r);
 }
 
-TEST_MAIN({"five fragments in every order", test_orders},
-	  {"random overlaps", test_random},
-	  {"the first bytes win", test_first_bytes_win},
-	  {"cut fragments", test_cut},
-	  {"time-out", test_expire},
-	  {"bounds", test_bounds},
-	  {"engine: UDP", test_engine_udp},
-	  {"engine: tunnel", test_engine_tunnel},
-	  {"engine: flood", test_engine_flood})
+TEST_MAIN({"five fragments in every order", test_orders}, {"random overlaps", test_random},
+	  {"the first bytes win", test_first_bytes_win}, {"cut fragments", test_cut},
+	  {"time-out", test_expire}, {"bounds", test_bounds}, {"engine: UDP", test_engine_udp},
+	  {"engine: tunnel", test_engine_tunnel}, {"engine: flood", test_engine_flood})

@@ -1,5 +1,5 @@
-/* test_http_pair.c - flows/http_pair.c by itself: order, acknowledgement numbers, early responses, time-outs, bounds, and
- * where a long path is cut.
+/* test_http_pair.c - flows/http_pair.c by itself: order, acknowledgement numbers, early responses,
+ * time-outs, bounds, and where a long path is cut.
  */
 #include "flows/http_pair.h"
 
@@ -24,9 +24,12 @@ static void on_full(void *ctx)
 static struct rig *start(size_t max_pending, uint32_t max_path)
 {
 	static struct rig g;
-	struct points_config pc = {.max_netflow = 64, .max_transactions = 256, .full = on_full,
+	struct points_config pc = {.max_netflow = 64,
+				   .max_transactions = 256,
+				   .full = on_full,
 				   .sink = {record_put, record_end, &g.r}};
-	struct http_pairs_config hc = {.max_pending = max_pending, .timeout_ns = 100, .max_path = max_path};
+	struct http_pairs_config hc = {
+	    .max_pending = max_pending, .timeout_ns = 100, .max_path = max_path};
 	int i;
 
 	memset(&g, 0, sizeof(g));
@@ -41,8 +44,11 @@ static struct rig *start(size_t max_pending, uint32_t max_path)
 
 static void request(struct rig *g, int q, const char *target, uint64_t time_ns, uint32_t seq)
 {
-	struct http_head h = {.request = true, .method = target[0] == '/' ? HTTP_GET : HTTP_CONNECT,
-			      .version = 1, .target = target, .target_len = strlen(target)};
+	struct http_head h = {.request = true,
+			      .method = target[0] == '/' ? HTTP_GET : HTTP_CONNECT,
+			      .version = 1,
+			      .target = target,
+			      .target_len = strlen(target)};
 	struct ends ends;
 
 	memset(&ends, 0, sizeof(ends));
@@ -51,7 +57,8 @@ static void request(struct rig *g, int q, const char *target, uint64_t time_ns, 
 	http_pairs_request(g->pairs, &g->q[q], &ends, &h, time_ns, seq);
 }
 
-static enum http_answers response(struct rig *g, int q, uint16_t status, uint64_t time_ns, uint32_t ack)
+static enum http_answers response(struct rig *g, int q, uint16_t status, uint64_t time_ns,
+				  uint32_t ack)
 {
 	return http_pairs_response(g->pairs, &g->q[q], status, time_ns, ack);
 }
@@ -86,7 +93,8 @@ static void test_order(void)
 	finish(g, "GET /c 201 3ms GET /a 200 10ms GET /b 404 20ms");
 }
 
-/* A response cannot answer a request that its segment does not acknowledge, also where numbers wrap. */
+/* A response cannot answer a request that its segment does not acknowledge, also where numbers
+ * wrap. */
 static void test_acknowledged(void)
 {
 	struct rig *g = start(64, 150);
@@ -171,16 +179,16 @@ static void test_path(void)
 	static const struct {
 		const char *target, *want;
 	} cases[] = {
-		{"/1234567", "GET /1234567 0"},
-		{"/12345678", "GET /1234567... 0"},
-		{"/123456\xc3\xa4z", "GET /123456... 0"},       /* 2 bytes across the limit */
-		{"/1234\xe2\x82\xac", "GET /1234\xe2\x82\xac 0"}, /* 3 bytes up to it */
-		{"/12345\xe2\x82\xac", "GET /12345... 0"},
-		{"/123\xf0\x9f\x98\x80z", "GET /123\xf0\x9f\x98\x80... 0"},
-		{"/1234\xf0\x9f\x98\x80", "GET /1234... 0"},
-		{"/\x80\x80\x80\x80\x80\x80\x80\x80\x80", "GET /\x80\x80\x80\x80\x80\x80\x80... 0"},
-		{"/a?123456789", "GET /a 0"},
-		{"host:4433", "CONNECT host:443... 0"},
+	    {"/1234567", "GET /1234567 0"},
+	    {"/12345678", "GET /1234567... 0"},
+	    {"/123456\xc3\xa4z", "GET /123456... 0"},         /* 2 bytes across the limit */
+	    {"/1234\xe2\x82\xac", "GET /1234\xe2\x82\xac 0"}, /* 3 bytes up to it */
+	    {"/12345\xe2\x82\xac", "GET /12345... 0"},
+	    {"/123\xf0\x9f\x98\x80z", "GET /123\xf0\x9f\x98\x80... 0"},
+	    {"/1234\xf0\x9f\x98\x80", "GET /1234... 0"},
+	    {"/\x80\x80\x80\x80\x80\x80\x80\x80\x80", "GET /\x80\x80\x80\x80\x80\x80\x80... 0"},
+	    {"/a?123456789", "GET /a 0"},
+	    {"host:4433", "CONNECT host:443... 0"},
 	};
 	size_t i;
 
@@ -192,9 +200,6 @@ static void test_path(void)
 	}
 }
 
-TEST_MAIN({"in order", test_order},
-	  {"acknowledgement numbers", test_acknowledged},
-	  {"lost response bytes", test_lost},
-	  {"time-out", test_timeout},
-	  {"bounds", test_bounds},
+TEST_MAIN({"in order", test_order}, {"acknowledgement numbers", test_acknowledged},
+	  {"lost response bytes", test_lost}, {"time-out", test_timeout}, {"bounds", test_bounds},
 	  {"long paths", test_path})

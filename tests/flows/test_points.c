@@ -1,4 +1,5 @@
-/* test_points.c - flows/points.c: which side is src, folding, merging, the nanoseconds that tell points apart, full tables.
+/* test_points.c - flows/points.c: which side is src, folding, merging, the nanoseconds that tell
+ * points apart, full tables.
  */
 #include "flows/points.h"
 
@@ -22,8 +23,11 @@ static void on_full(void *ctx)
 
 static void start(bool fold, bool domain, size_t max_netflow, size_t max_transactions)
 {
-	struct points_config c = {.max_netflow = max_netflow, .max_transactions = max_transactions,
-				  .fold_client_port = fold, .dns_domain = domain, .full = on_full,
+	struct points_config c = {.max_netflow = max_netflow,
+				  .max_transactions = max_transactions,
+				  .fold_client_port = fold,
+				  .dns_domain = domain,
+				  .full = on_full,
 				  .sink = {record_put, record_end, &record}};
 
 	memset(&record, 0, sizeof(record));
@@ -51,8 +55,11 @@ static struct ip_addr address(const char *text)
 
 static struct ends ends_of(const char *client, uint16_t cport, const char *server, uint16_t sport)
 {
-	struct ends e = {.client = address(client), .server = address(server), .client_port = cport,
-			 .server_port = sport, .proto = PROTO_UDP};
+	struct ends e = {.client = address(client),
+			 .server = address(server),
+			 .client_port = cport,
+			 .server_port = sport,
+			 .proto = PROTO_UDP};
 
 	return e;
 }
@@ -68,10 +75,15 @@ static void set_local(const char *const *texts, size_t n)
 	CHECK(points_set_local(points, nets, n) == 0);
 }
 
-static void add_dns(const struct ends *e, const char *wire, uint8_t len, int32_t rcode, uint64_t latency_ns)
+static void add_dns(const struct ends *e, const char *wire, uint8_t len, int32_t rcode,
+		    uint64_t latency_ns)
 {
-	struct dns_result r = {.name = (const uint8_t *)wire, .name_len = len, .qtype = 1, .rcode = rcode,
-			       .has_latency = rcode >= 0, .latency_ns = latency_ns};
+	struct dns_result r = {.name = (const uint8_t *)wire,
+			       .name_len = len,
+			       .qtype = 1,
+			       .rcode = rcode,
+			       .has_latency = rcode >= 0,
+			       .latency_ns = latency_ns};
 
 	points_add_dns(points, e, &r);
 }
@@ -82,13 +94,13 @@ static void test_direction(void)
 		const char *client, *server, *local;
 		bool incoming;
 	} cases[] = {
-		{"10.0.0.1", "8.8.8.8", "10.0.0.0/8", false},
-		{"8.8.8.8", "10.0.0.1", "10.0.0.0/8", true},
-		{"10.0.0.1", "10.0.0.2", "10.0.0.0/8", false}, /* both local: the client */
-		{"10.0.0.2", "10.0.0.1", "10.0.0.1", true},    /* exactly one */
-		{"9.9.9.9", "8.8.8.8", "10.0.0.0/8", false},   /* none */
-		{"2001:db8::1", "2001:db8:1::1", "2001:db8:1::/48", true},
-		{"10.0.0.1", "8.8.8.8", NULL, false},
+	    {"10.0.0.1", "8.8.8.8", "10.0.0.0/8", false},
+	    {"8.8.8.8", "10.0.0.1", "10.0.0.0/8", true},
+	    {"10.0.0.1", "10.0.0.2", "10.0.0.0/8", false}, /* both local: the client */
+	    {"10.0.0.2", "10.0.0.1", "10.0.0.1", true},    /* exactly one */
+	    {"9.9.9.9", "8.8.8.8", "10.0.0.0/8", false},   /* none */
+	    {"2001:db8::1", "2001:db8:1::1", "2001:db8:1::/48", true},
+	    {"10.0.0.1", "8.8.8.8", NULL, false},
 	};
 	size_t i;
 
@@ -134,7 +146,8 @@ static void test_fold(void)
 	}
 }
 
-/* The n-th point of a tag set is n ns later; other tag sets and kinds begin anew; the next cycle never before. */
+/* The n-th point of a tag set is n ns later; other tag sets and kinds begin anew; the next cycle
+ * never before. */
 static void test_ordinals(void)
 {
 	struct ends e = ends_of("10.0.0.1", 40000, "8.8.8.8", 53);
@@ -229,9 +242,6 @@ static void test_local_limits(void)
 	stop();
 }
 
-TEST_MAIN({"which side is src", test_direction},
-	  {"folding", test_fold},
-	  {"nanoseconds apart", test_ordinals},
-	  {"without domain or question", test_no_domain},
-	  {"full tables", test_full},
-	  {"many local addresses", test_local_limits})
+TEST_MAIN({"which side is src", test_direction}, {"folding", test_fold},
+	  {"nanoseconds apart", test_ordinals}, {"without domain or question", test_no_domain},
+	  {"full tables", test_full}, {"many local addresses", test_local_limits})

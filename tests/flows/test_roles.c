@@ -1,4 +1,5 @@
-/* test_roles.c - flows/roles.c: which end is the client, by each of the reasons, and that both orders of the key agree.
+/* test_roles.c - flows/roles.c: which end is the client, by each of the reasons, and that both
+ * orders of the key agree.
  */
 #include "flows/roles.h"
 
@@ -35,13 +36,13 @@ static void test_ports(void)
 		uint32_t client, server;
 		uint16_t client_port, server_port;
 	} cases[] = {
-		{"a system port serves", A, B, 40000, 80},
-		{"a system port serves, low client port", A, B, 2000, 443},
-		{"an ephemeral port asks", A, B, 50000, 8080},
-		{"the lower of two ephemeral ports serves", A, B, 50001, 50000},
-		{"the lower of two system ports serves", A, B, 514, 22},
-		{"a group is never a client", A, IP4(224, 0, 0, 251), 53, 50000},
-		{"nor is the broadcast address", A, IP4(255, 255, 255, 255), 68, 50000},
+	    {"a system port serves", A, B, 40000, 80},
+	    {"a system port serves, low client port", A, B, 2000, 443},
+	    {"an ephemeral port asks", A, B, 50000, 8080},
+	    {"the lower of two ephemeral ports serves", A, B, 50001, 50000},
+	    {"the lower of two system ports serves", A, B, 514, 22},
+	    {"a group is never a client", A, IP4(224, 0, 0, 251), 53, 50000},
+	    {"nor is the broadcast address", A, IP4(255, 255, 255, 255), 68, 50000},
 	};
 	size_t i;
 
@@ -50,8 +51,8 @@ static void test_ports(void)
 					   cases[i].server_port, PROTO_UDP);
 
 		CHECK_MSG(roles_client_by_port(&k) == 0, "%s", cases[i].name);
-		k = key_of(cases[i].server, cases[i].server_port, cases[i].client, cases[i].client_port,
-			   PROTO_UDP);
+		k = key_of(cases[i].server, cases[i].server_port, cases[i].client,
+			   cases[i].client_port, PROTO_UDP);
 		CHECK_MSG(roles_client_by_port(&k) == 1, "%s, the other way round", cases[i].name);
 	}
 }
@@ -59,7 +60,8 @@ static void test_ports(void)
 /* NTP peers: one of the two, whichever way the key lies. */
 static void test_equal(void)
 {
-	struct flow_key k = key_of(A, 123, B, 123, PROTO_UDP), m = key_of(B, 123, A, 123, PROTO_UDP);
+	struct flow_key k = key_of(A, 123, B, 123, PROTO_UDP),
+			m = key_of(B, 123, A, 123, PROTO_UDP);
 
 	CHECK(roles_client_by_port(&k) != roles_client_by_port(&m));
 }
@@ -108,7 +110,5 @@ static void test_full(void)
 	roles_destroy(&r);
 }
 
-TEST_MAIN({"by port", test_ports},
-	  {"ports alike", test_equal},
-	  {"learned", test_learned},
+TEST_MAIN({"by port", test_ports}, {"ports alike", test_equal}, {"learned", test_learned},
 	  {"table full", test_full})

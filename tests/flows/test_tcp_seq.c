@@ -1,5 +1,5 @@
-/* test_tcp_seq.c - flows/tcp_seq.c against a naive model, a set of the positions seen: random segments around
- * wrapping sequence numbers, with and without a SYN; then its bounds.
+/* test_tcp_seq.c - flows/tcp_seq.c against a naive model, a set of the positions seen: random
+ * segments around wrapping sequence numbers, with and without a SYN; then its bounds.
  */
 #include "flows/tcp.h"
 
@@ -88,7 +88,8 @@ static void random_run(uint32_t base, bool syn, uint32_t most, uint32_t *seed)
 
 static void test_model(void)
 {
-	static const uint32_t bases[] = {1, 5000, 0x7ffff000, 0x7fffff00, 0xfffff000, 0xfffffff0, 0};
+	static const uint32_t bases[] = {1,          5000,       0x7ffff000, 0x7fffff00,
+					 0xfffff000, 0xfffffff0, 0};
 	uint32_t seed = 4711, run, i;
 
 	for (run = 0; run < 20; run++)
@@ -116,7 +117,8 @@ static void test_late_syn(void)
 	tcp_destroy(&s.t);
 }
 
-/* More holes than are kept: nothing is counted twice, what is forgotten is counted less, and said. */
+/* More holes than are kept: nothing is counted twice, what is forgotten is counted less, and said.
+ */
 static void test_many_holes(void)
 {
 	struct end_state s;
@@ -203,8 +205,6 @@ static void test_long_stream(void)
 }
 
 TEST_MAIN({"each position once, as the model", test_model},
-	  {"a SYN that comes late", test_late_syn},
-	  {"more holes than are kept", test_many_holes},
+	  {"a SYN that comes late", test_late_syn}, {"more holes than are kept", test_many_holes},
 	  {"cut a hole when there is no more room", test_split_when_full},
-	  {"no hole left for anybody", test_empty_pool},
-	  {"24 GB of one stream", test_long_stream})
+	  {"no hole left for anybody", test_empty_pool}, {"24 GB of one stream", test_long_stream})

@@ -1,8 +1,9 @@
 /* fuzz_decode.c - any bytes as frames of every link type, through an engine with small tables.
  *
- * Input: frames, each of one byte (bits 0-2: link type; 3: on another interface; 4: a second later; 5: more bytes on the
- * wire than captured; 6: four bytes of that follow), one byte of length, and so many bytes. Checked besides the
- * sanitizers: the rules of points (tests/flows/record.h), and that every frame is accounted for.
+ * Input: frames, each of one byte (bits 0-2: link type; 3: on another interface; 4: a second later;
+ * 5: more bytes on the wire than captured; 6: four bytes of that follow), one byte of length, and
+ * so many bytes. Checked besides the sanitizers: the rules of points (tests/flows/record.h), and
+ * that every frame is accounted for.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +88,8 @@ static void run(const uint8_t *data, size_t size, bool inner, size_t batch, stru
 	engine_finish(e, 0);
 	st = *engine_stats(e);
 	require(st.packets_seen == st.packets_parsed + st.packets_skipped + st.packets_truncated +
-					   st.packets_malformed + st.packets_unknown + st.packets_duplicate);
+				       st.packets_malformed + st.packets_unknown +
+				       st.packets_duplicate);
 	require(!st.dns_pending && !st.http_pending && !st.streams_active && !st.flows_active);
 	require(!r->broken);
 	engine_free(e);
@@ -103,7 +105,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run(data + 1, size - 1, data[0] & 1, 16, &many);
 	/* a batch has no influence on what is counted */
 	require(!memcmp(&one.net, &many.net, sizeof(one.net)));
-	require(one.n == many.n && one.dns_count == many.dns_count && one.http_count == many.http_count);
+	require(one.n == many.n && one.dns_count == many.dns_count &&
+		one.http_count == many.http_count);
 	record_free(&one);
 	record_free(&many);
 	return 0;

@@ -1,8 +1,10 @@
-/* fuzz_stream.c - TCP segments of a conversation that the input holds, reordered, cut, sent again, with holes.
+/* fuzz_stream.c - TCP segments of a conversation that the input holds, reordered, cut, sent again,
+ * with holes.
  *
- * Input: one byte (bit 0: DNS port, else HTTP; bits 1-3: the ISNs, near their wrap), one byte that is the client's share of
- * the rest, then segments as four bytes each (who and flags; where; how long; how many bytes captured) up to half of
- * what is left, then the two streams. Checked: each position counted at most once, points' rules, all memory given back.
+ * Input: one byte (bit 0: DNS port, else HTTP; bits 1-3: the ISNs, near their wrap), one byte that
+ * is the client's share of the rest, then segments as four bytes each (who and flags; where; how
+ * long; how many bytes captured) up to half of what is left, then the two streams. Checked: each
+ * position counted at most once, points' rules, all memory given back.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +20,12 @@ static void require(bool ok)
 		abort();
 }
 
-static void one_segment(struct script *s, const uint8_t *d, const uint8_t *const *bytes, const uint32_t *len)
+static void one_segment(struct script *s, const uint8_t *d, const uint8_t *const *bytes,
+			const uint32_t *len)
 {
-	static const uint8_t flags[] = {TCP_ACK, TCP_ACK | TCP_PSH, TCP_ACK | TCP_FIN, TCP_RST, TCP_SYN,
-					TCP_SYN | TCP_ACK, TCP_ACK, TCP_RST | TCP_ACK};
+	static const uint8_t flags[] = {TCP_ACK, TCP_ACK | TCP_PSH, TCP_ACK | TCP_FIN,
+					TCP_RST, TCP_SYN,           TCP_SYN | TCP_ACK,
+					TCP_ACK, TCP_RST | TCP_ACK};
 	struct script_segment g = {.who = d[0] & 1, .flags = flags[d[0] >> 1 & 7]};
 	uint32_t n = len[g.who], from = n ? d[1] * 4U % n : 0;
 

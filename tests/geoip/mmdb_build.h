@@ -1,8 +1,8 @@
 /* mmdb_build.h - makes small MaxMind DB files for tests, from networks and records written as JSON.
  *
- * https://maxmind.github.io/MaxMind-DB/ 2.0. JSON as usual, and: 1.5 is a double, 1.5f a float, 7h a
- * uint16, 7q a uint64, other numbers are uint32. No escapes in strings. A string that was written before becomes
- * a pointer to it, as real writers do.
+ * https://maxmind.github.io/MaxMind-DB/ 2.0. JSON as usual, and: 1.5 is a double, 1.5f a float,
+ * 7h a uint16, 7q a uint64, other numbers are uint32. No escapes in strings. A string that was
+ * written before becomes a pointer to it, as real writers do.
  *
  *	struct mmdb_build b;
  *
@@ -170,8 +170,8 @@ static inline uint32_t mmdb_node(struct mmdb_build *b)
 	return b->n++;
 }
 
-static inline void mmdb_begin(struct mmdb_build *b, unsigned int ip_version, unsigned int record_bits,
-			      const char *type)
+static inline void mmdb_begin(struct mmdb_build *b, unsigned int ip_version,
+			      unsigned int record_bits, const char *type)
 {
 	memset(b, 0, sizeof(*b));
 	b->ip_version = ip_version;
@@ -212,8 +212,9 @@ static inline size_t mmdb_put_node(const struct mmdb_build *b, const uint32_t pa
 	size_t i, k, n = 0, bytes = b->record_bits / 8;
 
 	for (i = 0; i < 2; i++)
-		r[i] = pair[i] == MMDB_EMPTY ? b->n :
-		       pair[i] & MMDB_LEAF ? b->n + 16 + (pair[i] & ~MMDB_LEAF) : pair[i];
+		r[i] = pair[i] == MMDB_EMPTY ? b->n
+		       : pair[i] & MMDB_LEAF ? b->n + 16 + (pair[i] & ~MMDB_LEAF)
+					     : pair[i];
 	for (i = 0; i < 2; i++) {
 		for (k = bytes; k--;)
 			out[n++] = (uint8_t)(r[i] >> 8 * k);
@@ -242,8 +243,10 @@ static inline uint8_t *mmdb_bytes(struct mmdb_build *b, size_t *size)
 	n += b->size;
 	memcpy(out + n, marker, sizeof(marker) - 1);
 	n += sizeof(marker) - 1;
-	snprintf(json, sizeof(json), "{\"binary_format_major_version\":2h,\"binary_format_minor_version\":0h,"
-		 "\"build_epoch\":1700000000q,\"database_type\":\"%s\",\"description\":{},\"ip_version\":%uh,"
+	snprintf(json, sizeof(json),
+		 "{\"binary_format_major_version\":2h,\"binary_format_minor_version\":0h,"
+		 "\"build_epoch\":1700000000q,\"database_type\":\"%s\",\"description\":{},\"ip_"
+		 "version\":%uh,"
 		 "\"languages\":[\"en\"],\"node_count\":%u,\"record_size\":%uh}",
 		 b->type, b->ip_version, b->n, b->record_bits);
 	memset(meta, 0, sizeof(*meta));

@@ -1,4 +1,5 @@
-/* test_geoip.c - databases of every known layout, several at once, replaced and damaged while in use.
+/* test_geoip.c - databases of every known layout, several at once, replaced and damaged while in
+ * use.
  *
  * The databases are made here (mmdb_build.h), so that nothing has to be fetched.
  */
@@ -59,8 +60,8 @@ static const char *shown(const struct geo_info *i)
 	if (i->has_coordinates)
 		snprintf(position, sizeof(position), "%g,%g", i->lat, i->lon);
 	snprintf(out, sizeof(out), "%.*s|%.*s|%.*s|%.*s|%.*s|%s", (int)i->country.len, i->country.s,
-		 (int)i->province.len, i->province.s, (int)i->city.len, i->city.s, (int)i->isp.len, i->isp.s,
-		 (int)i->asn.len, i->asn.s, position);
+		 (int)i->province.len, i->province.s, (int)i->city.len, i->city.s, (int)i->isp.len,
+		 i->isp.s, (int)i->asn.len, i->asn.s, position);
 	return out;
 }
 
@@ -70,10 +71,14 @@ static const struct {
 	const char *name, *json, *want;
 } layouts[] = {
     {"MaxMind City",
-     "{\"city\":{\"geoname_id\":1,\"names\":{\"de\":\"Muenchen\",\"en\":\"Munich\"}},\"continent\":{\"code\":"
-     "\"EU\",\"names\":{\"en\":\"Europe\"}},\"country\":{\"iso_code\":\"DE\",\"names\":{\"en\":\"Germany\"}},"
+     "{\"city\":{\"geoname_id\":1,\"names\":{\"de\":\"Muenchen\",\"en\":\"Munich\"}},\"continent\":"
+     "{\"code\":"
+     "\"EU\",\"names\":{\"en\":\"Europe\"}},\"country\":{\"iso_code\":\"DE\",\"names\":{\"en\":"
+     "\"Germany\"}},"
      "\"location\":{\"accuracy_radius\":20,\"latitude\":48.137,\"longitude\":11.575,\"time_zone\":"
-     "\"Europe/Berlin\"},\"registered_country\":{\"iso_code\":\"FR\"},\"subdivisions\":[{\"iso_code\":\"BY\","
+     "\"Europe/"
+     "Berlin\"},\"registered_country\":{\"iso_code\":\"FR\"},\"subdivisions\":[{\"iso_code\":"
+     "\"BY\","
      "\"names\":{\"en\":\"Bavaria\"}},{\"names\":{\"en\":\"second\"}}]}",
      "DE|Bavaria|Munich|||48.137,11.575"},
     {"MaxMind Country", "{\"country\":{\"geoname_id\":6252001,\"iso_code\":\"US\"}}", "US|||||"},
@@ -81,36 +86,46 @@ static const struct {
      "{\"autonomous_system_number\":64500,\"autonomous_system_organization\":\"Example Ltd\"}",
      "|||Example Ltd|64500|"},
     {"MaxMind ISP",
-     "{\"autonomous_system_number\":64501,\"autonomous_system_organization\":\"AS Org\",\"isp\":\"Isp\","
+     "{\"autonomous_system_number\":64501,\"autonomous_system_organization\":\"AS "
+     "Org\",\"isp\":\"Isp\","
      "\"organization\":\"Organisation\"}",
      "|||AS Org|64501|"},
     {"MaxMind Enterprise",
-     "{\"city\":{\"confidence\":11,\"names\":{\"en\":\"Oslo\"}},\"country\":{\"confidence\":99,\"iso_code\":"
-     "\"NO\"},\"location\":{\"latitude\":59.9,\"longitude\":10.75},\"traits\":{\"autonomous_system_number\":"
-     "64502,\"autonomous_system_organization\":\"Fjord AS\",\"is_anycast\":true,\"isp\":\"Fjord\"}}",
+     "{\"city\":{\"confidence\":11,\"names\":{\"en\":\"Oslo\"}},\"country\":{\"confidence\":99,"
+     "\"iso_code\":"
+     "\"NO\"},\"location\":{\"latitude\":59.9,\"longitude\":10.75},\"traits\":{\"autonomous_system_"
+     "number\":"
+     "64502,\"autonomous_system_organization\":\"Fjord "
+     "AS\",\"is_anycast\":true,\"isp\":\"Fjord\"}}",
      "NO||Oslo|Fjord AS|64502|59.9,10.75"},
     {"ip-location-db city",
-     "{\"city\":\"Sydney\",\"country_code\":\"AU\",\"latitude\":-33.8688f,\"longitude\":151.209f,\"postcode\":"
+     "{\"city\":\"Sydney\",\"country_code\":\"AU\",\"latitude\":-33.8688f,\"longitude\":151.209f,"
+     "\"postcode\":"
      "\"\",\"state1\":\"New South Wales\",\"state2\":\"x\",\"timezone\":\"\"}",
      "AU|New South Wales|Sydney|||-33.8688,151.209"},
     {"ip-location-db asn",
      "{\"autonomous_system_number\":\"13335\",\"autonomous_system_organization\":\"Cloud\"}",
      "|||Cloud|13335|"},
     {"IPinfo Lite",
-     "{\"as_domain\":\"example.com\",\"as_name\":\"Example\",\"asn\":\"AS64503\",\"country\":\"Japan\","
+     "{\"as_domain\":\"example.com\",\"as_name\":\"Example\",\"asn\":\"AS64503\",\"country\":"
+     "\"Japan\","
      "\"country_code\":\"JP\"}",
      "JP|||Example|64503|"},
     {"IPinfo location",
-     "{\"city\":\"Lyon\",\"country\":\"FR\",\"lat\":\"45.75\",\"lng\":\"4.85\",\"region\":\"Rhone\"}",
+     "{\"city\":\"Lyon\",\"country\":\"FR\",\"lat\":\"45.75\",\"lng\":\"4.85\",\"region\":"
+     "\"Rhone\"}",
      "FR|Rhone|Lyon|||45.75,4.85"},
     {"IPinfo with org", "{\"country\":\"se\",\"org\":\"AS64504 Nord AB\"}", "SE|||Nord AB||"},
-    {"IPinfo nested", "{\"asn\":{\"asn\":\"AS7\",\"name\":\"Seven\",\"type\":\"isp\"}}", "|||Seven|7|"},
+    {"IPinfo nested", "{\"asn\":{\"asn\":\"AS7\",\"name\":\"Seven\",\"type\":\"isp\"}}",
+     "|||Seven|7|"},
     {"IP2Location, much unknown",
-     "{\"city\":{\"names\":{\"en\":\"-\"}},\"country\":{\"iso_code\":\"BR\"},\"location\":{\"latitude\":0.0,"
+     "{\"city\":{\"names\":{\"en\":\"-\"}},\"country\":{\"iso_code\":\"BR\"},\"location\":{"
+     "\"latitude\":0.0,"
      "\"longitude\":0.0},\"subdivisions\":[]}",
      "BR|||||"},
     {"half a position, AS 0, numbers out of range",
-     "{\"country_code\":\"CH\",\"latitude\":47.0,\"longitude\":191.0,\"autonomous_system_number\":0}",
+     "{\"country_code\":\"CH\",\"latitude\":47.0,\"longitude\":191.0,\"autonomous_system_number\":"
+     "0}",
      "CH|||||"},
 };
 
@@ -147,8 +162,11 @@ static void test_language(void)
 {
 	static const struct {
 		const char *language, *want;
-	} cases[] = {{"de", "Muenchen"}, {"en", "Munich"}, {NULL, "Munich"},
-		     {"fr", "Munich"},   {"a-language-that-is-too-long", "Munich"}};
+	} cases[] = {{"de", "Muenchen"},
+		     {"en", "Munich"},
+		     {NULL, "Munich"},
+		     {"fr", "Munich"},
+		     {"a-language-that-is-too-long", "Munich"}};
 	char path[128];
 	const char *p = in_dir(path, "language.mmdb");
 	size_t i;
@@ -257,9 +275,9 @@ static void test_cache(void)
 		struct ip_addr a;
 		uint32_t r = i * 2654435761u % 1000;
 
-		memset(&a, 0x20, sizeof(a));
-		memcpy(a.b, &r, sizeof(r));
-		if (addr_is_v4(&a) || geoip_lookup(g, &a))
+		memset(&a, 0x26, sizeof(a));
+		memcpy(a.b + 4, &r, sizeof(r));
+		if (geoip_lookup(g, &a))
 			CHECK(false);
 	}
 	CHECK_INT(geoip_stats(g)->hits + geoip_stats(g)->misses, 100000 + GEOIP_CACHE_MIN + 3);
