@@ -2,9 +2,9 @@
  *
  *   bench_owners [PROCESSES [SECONDS]]     default: 5000 processes, 30 s at 1 % of a CPU
  *
- * Each process is a child of this one with ten sockets on loopback (a listener, four connections with
- * both ends, a UDP socket) in a network namespace of the benchmark's own where that is permitted. They
- * end with the benchmark, or after three minutes by themselves.
+ * Each process is a child of this one with ten sockets on loopback (a listener, four connections
+ * with both ends, a UDP socket) in a network namespace of the benchmark's own where that is
+ * permitted. They end with the benchmark, or after three minutes by themselves.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -117,9 +117,9 @@ static void bench_dump(struct sockdiag *d, const char *what, uint8_t proto, bool
 
 	counted.n = 0;
 	err = sockdiag_dump(d, &q, &v);
-	printf("%-22s %8llu sockets  %8.2f ms  %8.2f ms CPU%s\n", what, (unsigned long long)counted.n,
-	       (double)(now_ns() - begin) / 1e6, (double)(procfs_cpu_ns() - cpu) / 1e6,
-	       err ? "  FAILED" : "");
+	printf("%-22s %8llu sockets  %8.2f ms  %8.2f ms CPU%s\n", what,
+	       (unsigned long long)counted.n, (double)(now_ns() - begin) / 1e6,
+	       (double)(procfs_cpu_ns() - cpu) / 1e6, err ? "  FAILED" : "");
 }
 
 static void bench_lookup(struct sockdiag *d)
@@ -199,7 +199,9 @@ static void bench_run(unsigned int seconds)
 	if (owners_new(&o, &c) || pipe(up))
 		return;
 	while (now_ns() - begin < seconds * 1000000000ULL) {
-		struct { struct sock_end local, remote; } t;
+		struct {
+			struct sock_end local, remote;
+		} t;
 		struct flow_key k;
 		uint16_t port = 0;
 		pid_t pid = fork();
@@ -225,9 +227,10 @@ static void bench_run(unsigned int seconds)
 		waitpid(pid, NULL, 0);
 	}
 	owners_stats(o, &s);
-	printf("%-22s %8llu asked, %llu answered, %llu with a process; %.2f %% CPU (%.0f ms in %.1f s), "
-	       "%llu scans, throttled %llu, %ld KiB\n", "at 1 %, short ones",
-	       (unsigned long long)asked, (unsigned long long)answers,
+	printf("%-22s %8llu asked, %llu answered, %llu with a process; %.2f %% CPU (%.0f ms in "
+	       "%.1f s), "
+	       "%llu scans, throttled %llu, %ld KiB\n",
+	       "at 1 %, short ones", (unsigned long long)asked, (unsigned long long)answers,
 	       (unsigned long long)good_answers,
 	       (double)s.cpu_ns * 100 / (double)(now_ns() - begin), (double)s.cpu_ns / 1e6,
 	       (double)(now_ns() - begin) / 1e9, (unsigned long long)s.scans,

@@ -15,11 +15,12 @@
 
 enum { CONTAINER_ID_LEN = 64 };
 
-/* Out of the text of a cgroup file: the id of the innermost container of the first line that has one,
- * and a final 0. False: none, out is "". The text may be cut anywhere. */
+/* Out of the text of a cgroup file: the id of the innermost container of the first line that has
+ * one, and a final 0. False: none, out is "". The text may be cut anywhere. */
 bool cgroup_container_id(const char *text, size_t len, char out[CONTAINER_ID_LEN + 1]);
 
-/* The same of a process; proc: "/proc". 1: it has one; 0: none; or -errno (-ENOENT, -ESRCH: gone). */
+/* The same of a process; proc: "/proc". 1: it has one; 0: none; or -errno (-ENOENT, -ESRCH: gone).
+ */
 int cgroup_read(const char *proc, uint32_t pid, char out[CONTAINER_ID_LEN + 1]) MUST_CHECK;
 
 #endif

@@ -1,4 +1,5 @@
-/* netns.c - see netns.h. rtnetlink(7): the type of the route to an address of one's own is RTN_LOCAL. */
+/* netns.c - see netns.h. rtnetlink(7): the type of the route to an address of one's own is
+ * RTN_LOCAL. */
 #include "collector/netns.h"
 
 #include <errno.h>
@@ -139,5 +140,6 @@ bool netns_has_address(const struct netns *ns, const struct ip_addr *a)
 	if (n < (ssize_t)NLMSG_LENGTH(sizeof(r)) || buf.h.nlmsg_type != RTM_NEWROUTE)
 		return n < (ssize_t)sizeof(buf.h) || buf.h.nlmsg_type != NLMSG_ERROR;
 	memcpy(&r, NLMSG_DATA(&buf.h), sizeof(r));
-	return r.rtm_type == RTN_LOCAL || r.rtm_type == RTN_MULTICAST || r.rtm_type == RTN_BROADCAST;
+	return r.rtm_type == RTN_LOCAL || r.rtm_type == RTN_MULTICAST ||
+	       r.rtm_type == RTN_BROADCAST;
 }

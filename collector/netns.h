@@ -1,9 +1,9 @@
 /* netns.h - sockets that look into another network namespace (network_namespaces(7)).
  *
- * setns(2) changes the calling thread only. A helper thread enters the namespace, opens the sockets and
- * ends; sockets belong to the namespace they were made in, whoever uses them. Needs CAP_SYS_ADMIN, and
- * CAP_SYS_PTRACE for other users' /proc/PID/ns.
- * An open socket keeps its namespace alive: close it soon after the last process has left.
+ * setns(2) changes the calling thread only. A helper thread enters the namespace, opens the sockets
+ * and ends; sockets belong to the namespace they were made in, whoever uses them. Needs
+ * CAP_SYS_ADMIN, and CAP_SYS_PTRACE for other users' /proc/PID/ns. An open socket keeps its
+ * namespace alive: close it soon after the last process has left.
  */
 #ifndef COLLECTOR_NETNS_H
 #define COLLECTOR_NETNS_H
@@ -18,7 +18,7 @@
 struct netns {
 	uint32_t inode; /* its number in /proc/PID/ns/net */
 	struct sockdiag *diag;
-	int route_fd;   /* rtnetlink; -1: none */
+	int route_fd; /* rtnetlink; -1: none */
 };
 
 /* The calling thread's own namespace. 0 or -errno. */

@@ -1,4 +1,5 @@
-/* owners.c - see owners.h: the queue, the cache by inode, the rule for shared sockets, the CPU's share. */
+/* owners.c - see owners.h: the queue, the cache by inode, the rule for shared sockets, the CPU's
+ * share. */
 #include "collector/owners.h"
 
 #include <errno.h>
@@ -13,9 +14,9 @@
 #include "common/memory.h"
 
 enum {
-	OWNERS_CACHE = 8192,     /* inodes; a power of 2 */
+	OWNERS_CACHE = 8192, /* inodes; a power of 2 */
 	OWNERS_BATCH = FINDER_BATCH,
-	OWNERS_HUNTED = 256,     /* inodes looked for in one hunt */
+	OWNERS_HUNTED = 256, /* inodes looked for in one hunt */
 	OWNERS_TRIES = 7,
 };
 
@@ -31,7 +32,6 @@ struct cached {
 	uint32_t owner;   /* OWNER_NONE: not found */
 	uint64_t next_ns; /* when to look again */
 	uint8_t tries;    /* of what was not found */
-	bool accepted;    /* found by the rule for accepted connections */
 };
 
 struct waiting {
@@ -154,8 +154,7 @@ void owners_free(struct owners *o)
 static void earn(struct owners *o, uint64_t now_ns)
 {
 	if (o->credited_ns && now_ns > o->credited_ns)
-		o->credit_ns +=
-		    (int64_t)((double)(now_ns - o->credited_ns) * o->config.cpu_share);
+		o->credit_ns += (int64_t)((double)(now_ns - o->credited_ns) * o->config.cpu_share);
 	if (o->credit_ns > o->most_credit_ns)
 		o->credit_ns = o->most_credit_ns;
 	o->credited_ns = now_ns;
@@ -189,44 +188,42 @@ static bool cache_knows(const struct cached *c, uint32_t inode, uint64_t now_ns)
 	return c->inode == inode && c->owner != OWNER_NONE && now_ns < c->next_ns;
 }
 
-/* A socket held by several processes. Accepted connections: the youngest holder, since a forking server
- * accepts first and forks then, and the child does the work. All else (listening, bound, outgoing): the
- * oldest, who made it; the others inherited it. */
-static uint32_t choose(struct owners *o, uint32_t inode, bool accepted)
+static uint32_t wanted_inode(const struct finder_want *w)
 {
-	struct procfs_process holders[PROCFS_HOLDERS];
-	size_t n = procfs_holders(o->procfs, inode, holders);
-	const struct procfs_process *p;
-	char container[CONTAINER_ID_LEN + 1];
+	return w->inode ? w->inode : w->bound_inode;
+}
 
+/* A socket held by several processes. Accepted connections: the youngest holder, since a forking
+ * server accepts first and forks then, and the child does the work. All else (listening, bound,
+ * outgoing): the oldest, who made it; the others inherited it. */
+static uint32_t owner_of(struct owners *o, struct finder_want *w, uint64_t now_ns)
+{
+	uint32_t inode = wanted_inode(w);
+	struct cached *c = cache_of(o, inode);
+	struct procfs_process holders[PROCFS_HOLDERS], *p;
+	char container[CONTAINER_ID_LEN + 1];
+	bool connection = w->proto == PROTO_TCP && w->inode;
+	size_t n;
+
+	if (cache_knows(c, inode, now_ns))
+		return c->owner;
+	n = procfs_holders(o->procfs, inode, holders);
 	if (!n)
 		return OWNER_NONE;
-	p = accepted ? &holders[n - 1] : &holders[0];
+	if (n > 1 && connection && !w->bound_inode)
+		finder_find_bound(o->finder, w); /* only now does it matter */
+	p = connection && w->bound_inode ? &holders[n - 1] : &holders[0];
 	if (cgroup_read(o->config.proc, p->pid, container) < 0)
 		container[0] = 0;
-	return owners_table_put(&o->table, p, container);
-}
-
-/* Answers out of what is known; OWNER_NONE where that is nothing. */
-static uint32_t owner_of(struct owners *o, uint32_t inode, bool accepted, uint64_t now_ns)
-{
-	struct cached *c = cache_of(o, inode);
-	uint32_t owner;
-
-	if (cache_knows(c, inode, now_ns) && c->accepted == accepted)
-		return c->owner;
-	owner = choose(o, inode, accepted);
-	if (owner == OWNER_NONE)
-		return OWNER_NONE;
 	c->inode = inode;
-	c->owner = owner;
-	c->accepted = accepted;
+	c->owner = owners_table_put(&o->table, p, container);
 	c->tries = 0;
 	c->next_ns = now_ns + CACHE_NS;
-	return owner;
+	return c->owner;
 }
 
-/* Is it time to look for this inode again? Each time it was in vain, twice as long: 10 ms to 40 s. */
+/* Is it time to look for this inode again? Each time it was in vain, twice as long: 10 ms to 40 s.
+ */
 static bool hunt_due(struct owners *o, uint32_t inode, uint64_t now_ns)
 {
 	struct cached *c = cache_of(o, inode);
@@ -243,50 +240,34 @@ static bool hunt_due(struct owners *o, uint32_t inode, uint64_t now_ns)
 	return true;
 }
 
-static uint32_t wanted_inode(const struct finder_want *w)
+static void answer(struct owners *o, struct finder_want *w, struct owners_request *r,
+		   uint64_t now_ns)
 {
-	return w->inode ? w->inode : w->bound_inode;
+	uint32_t inode = wanted_inode(w);
+
+	r->owner = inode ? owner_of(o, w, now_ns) : OWNER_NONE;
+	if (r->owner != OWNER_NONE)
+		r->result = w->inode || w->proto == PROTO_UDP ? OWNERS_KNOWN : OWNERS_LISTENER;
+	else
+		r->result = w->exact || inode ? OWNERS_LATER : OWNERS_NO_SOCKET;
 }
 
-static void hunt(struct owners *o, const struct finder_want *w, size_t n, uint64_t now_ns)
+/* Look for the processes of those whose inode alone is known; false where there is none to look
+ * for. */
+static bool hunt(struct owners *o, const struct owners_request *r, size_t n, uint64_t now_ns)
 {
-	struct procfs_process holders[PROCFS_HOLDERS];
 	uint32_t inodes[OWNERS_HUNTED], inode;
 	uint64_t most = o->credit_ns > 0 ? (uint64_t)o->credit_ns : 0;
 	size_t i, m = 0;
 
 	for (i = 0; i < n && m < OWNERS_HUNTED; i++) {
-		inode = wanted_inode(&w[i]);
-		if (inode && !cache_knows(cache_of(o, inode), inode, now_ns) &&
-		    !procfs_holders(o->procfs, inode, holders) && hunt_due(o, inode, now_ns))
+		inode = wanted_inode(&o->wants[i]);
+		if (r[i].result == OWNERS_LATER && inode && hunt_due(o, inode, now_ns))
 			inodes[m++] = inode;
 	}
 	if (m && procfs_hunt(o->procfs, inodes, m, most < HUNT_NS ? most : HUNT_NS) < m)
 		o->scan_wanted = true;
-}
-
-static void answer(struct owners *o, struct finder_want *w, struct owners_request *r,
-		   uint64_t now_ns)
-{
-	uint32_t inode = wanted_inode(w);
-	struct procfs_process holders[PROCFS_HOLDERS];
-
-	r->owner = OWNER_NONE;
-	r->result = w->exact || inode ? OWNERS_LATER : OWNERS_NO_SOCKET;
-	if (!inode)
-		return;
-	/* Only where several hold it does it matter whether it was accepted. */
-	if (w->proto == PROTO_TCP && w->inode && !w->bound_inode &&
-	    !cache_knows(cache_of(o, inode), inode, now_ns) &&
-	    procfs_holders(o->procfs, inode, holders) > 1)
-		finder_find_bound(o->finder, w);
-	if (w->proto == PROTO_TCP && w->inode && cache_knows(cache_of(o, inode), inode, now_ns))
-		r->owner = cache_of(o, inode)->owner;
-	else
-		r->owner = owner_of(o, inode, w->proto == PROTO_TCP && w->inode && w->bound_inode,
-				    now_ns);
-	if (r->owner != OWNER_NONE)
-		r->result = w->inode || w->proto == PROTO_UDP ? OWNERS_KNOWN : OWNERS_LISTENER;
+	return m > 0;
 }
 
 static void resolve_batch(struct owners *o, struct owners_request *r, size_t n, uint64_t now_ns)
@@ -300,9 +281,13 @@ static void resolve_batch(struct owners *o, struct owners_request *r, size_t n, 
 		o->wants[i].proto = r[i].proto;
 	}
 	finder_find(o->finder, o->wants, n);
-	hunt(o, o->wants, n, now_ns);
 	for (i = 0; i < n; i++)
 		answer(o, &o->wants[i], &r[i], now_ns);
+	if (!hunt(o, r, n, now_ns))
+		return;
+	for (i = 0; i < n; i++)
+		if (r[i].result == OWNERS_LATER)
+			answer(o, &o->wants[i], &r[i], now_ns);
 }
 
 void owners_resolve(struct owners *o, struct owners_request *r, size_t n, uint64_t now_ns)
@@ -566,10 +551,11 @@ const char *owners_limits(struct owners *o)
 
 	owners_stats(o, &s);
 	if (s.processes_denied)
-		snprintf(o->limits, sizeof(o->limits),
-			 "the open files of %llu of %llu processes may not be seen: their flows have no "
-			 "process; grant CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
-			 (unsigned long long)s.processes_denied, (unsigned long long)s.processes);
+		snprintf(
+		    o->limits, sizeof(o->limits),
+		    "the open files of %llu of %llu processes may not be seen: their flows have no "
+		    "process; grant CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
+		    (unsigned long long)s.processes_denied, (unsigned long long)s.processes);
 	else if (s.namespaces_denied)
 		snprintf(o->limits, sizeof(o->limits),
 			 "%llu network namespaces may not be entered: their flows have no process; "

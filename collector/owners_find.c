@@ -1,8 +1,8 @@
 /* owners_find.c - see owners_find.h.
  *
- * A namespace's own sockets are looked for in the collector's own namespace first, in the others only
- * where that did not find a connection. Loopback addresses exist in every namespace and say nothing:
- * they are only looked for in our own.
+ * A namespace's own sockets are looked for in the collector's own namespace first, in the others
+ * only where that did not find a connection. Loopback addresses exist in every namespace and say
+ * nothing: they are only looked for in our own.
  */
 #include "collector/owners_find.h"
 
@@ -29,7 +29,7 @@ struct finder {
 	uint32_t nlist, max_list;
 	uint64_t lookup_ns;
 	struct siphash_key key;
-	struct index exact, port; /* of the wants of the dump under way */
+	struct index exact, port;     /* of the wants of the dump under way */
 	struct finder_want **missing; /* FINDER_BATCH: what is still looked for */
 	size_t nmissing;
 	uint8_t hints[FINDER_HINTS]; /* local address -> namespace that had it */
@@ -251,7 +251,7 @@ static void match(void *ctx, const struct sock_entry *s)
 	h = bound ? port_hash(f, s->local.port, s->proto)
 		  : exact_hash(f, &s->local, &s->remote, s->proto);
 	INDEX_FIND(ix, h, at, rec)
-		offer(f->missing[rec], s, &d->e->ns);
+	offer(f->missing[rec], s, &d->e->ns);
 }
 
 static int dump_one(struct finder *f, struct finder_ns *e, uint8_t proto)

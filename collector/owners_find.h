@@ -32,9 +32,9 @@ struct finder_want {
 
 struct finder_stats {
 	uint64_t lookups, dumps;
-	uint64_t namespaces;        /* looked into now, our own included */
-	uint64_t namespaces_denied; /* that could not be entered, in the last refresh */
-	int namespaces_error;       /* why: -errno */
+	uint64_t namespaces;         /* looked into now, our own included */
+	uint64_t namespaces_denied;  /* that could not be entered, in the last refresh */
+	int namespaces_error;        /* why: -errno */
 	uint64_t lookup_ns, dump_ns; /* the measured cost of one, as CPU time */
 };
 
@@ -53,7 +53,8 @@ void finder_find(struct finder *f, struct finder_want *wants, size_t n);
 void finder_find_bound(struct finder *f, struct finder_want *w);
 
 /* Dump all namespaces, one after the other. 0, or the first error of our own namespace. */
-int finder_dump(struct finder *f, const struct sock_query *q, const struct sock_visitor *v) MUST_CHECK;
+int finder_dump(struct finder *f, const struct sock_query *q,
+		const struct sock_visitor *v) MUST_CHECK;
 
 const struct finder_stats *finder_stats(struct finder *f);
 

@@ -56,7 +56,8 @@ uint32_t owners_table_put(struct owners_table *t, const struct procfs_process *p
 	uint32_t hash = (uint32_t)siphash_words(&t->key, w, 2), at, rec;
 	struct owner_slot *s;
 
-	INDEX_FIND(&t->index, hash, at, rec) {
+	INDEX_FIND(&t->index, hash, at, rec)
+	{
 		s = &t->slots[rec];
 		if (s->owner.pid == p->pid && s->start_ticks == p->start_ticks &&
 		    !strcmp(s->name, p->name) && !strcmp(s->container, container)) {

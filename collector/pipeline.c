@@ -13,6 +13,8 @@
 
 #define NS_PER_S 1000000000ULL
 
+enum { LIVE_MAX_SERIES = 100000 }; /* points.max_series: auto */
+
 uint64_t monotonic_ns(void)
 {
 	struct timespec t;
@@ -24,6 +26,14 @@ uint64_t monotonic_ns(void)
 static const char *class_text(const struct ip_addr *a)
 {
 	return addr_class_names[addr_class_of(a)];
+}
+
+/* points.ip_types: datakit */
+static const char *class_text_datakit(const struct ip_addr *a)
+{
+	enum addr_class c = addr_class_of(a);
+
+	return addr_class_names[c == ADDR_PUBLIC ? ADDR_OTHER : c];
 }
 
 static void give_frames(void *ctx, const struct frame *frames, size_t n)
@@ -67,9 +77,8 @@ static void put_self(struct pipeline *p, uint64_t time_ns)
 static void put_point(void *ctx, const struct point *point)
 {
 	struct pipeline *p = ctx;
-	struct point_sink lines = line_writer_sink(p->writer);
 
-	lines.put(lines.ctx, point);
+	p->points.put(p->points.ctx, point);
 }
 
 static void end_cycle(void *ctx, uint64_t cycle_end_ns)
@@ -77,7 +86,7 @@ static void end_cycle(void *ctx, uint64_t cycle_end_ns)
 	struct pipeline *p = ctx;
 	struct point_sink lines = line_writer_sink(p->writer);
 
-	lines.end(lines.ctx, cycle_end_ns);
+	p->points.end(p->points.ctx, cycle_end_ns);
 	p->error = line_writer_error(p->writer);
 	if (!p->source_name || p->error == -EPIPE)
 		return;
@@ -102,7 +111,11 @@ static int open_output(struct pipeline *p, const struct options *o)
 	c.host = host;
 	c.tags = o->tags;
 	c.ntags = o->ntags;
-	c.address_class = class_text;
+	c.address_class = o->conf.points.ip_types == CONF_IP_TYPES_DATAKIT ? class_text_datakit
+									    : class_text;
+	c.key_fields_as_tags = o->conf.points.key_fields == CONF_KEYS_TAG;
+	c.exclude = (const char *const *)o->conf.points.exclude_tags.v;
+	c.nexclude = o->conf.points.exclude_tags.n;
 	p->encoder = line_encoder_new(&c);
 	if (!p->encoder) {
 		log_error("memory for the output was refused");
@@ -122,14 +135,69 @@ static int open_output(struct pipeline *p, const struct options *o)
 	return 0;
 }
 
-static int open_engine(struct pipeline *p, const struct options *o, bool live, size_t max_flows)
+/* The stages between the engine and the lines: places, then what is left out and limited. */
+static int open_stages(struct pipeline *p, const struct options *o, bool live, size_t max_flows)
+{
+	const struct conf *conf = &o->conf;
+	uint32_t max_series = (uint32_t)conf->points.max_series;
+	struct merge_config m;
+
+	if (!max_series && live)
+		max_series = LIVE_MAX_SERIES;
+
+	p->points = line_writer_sink(p->writer);
+	if (conf->points.exclude_tags.n || max_series) {
+		memset(&m, 0, sizeof(m));
+		m.exclude = (const char *const *)conf->points.exclude_tags.v;
+		m.nexclude = conf->points.exclude_tags.n;
+		m.key_fields_as_tags = conf->points.key_fields == CONF_KEYS_TAG;
+		m.max_series = max_series;
+		m.max_points = 2 * max_flows + 1024;
+		m.address_class = conf->points.ip_types == CONF_IP_TYPES_DATAKIT ? class_text_datakit
+										   : class_text;
+		m.next = p->points;
+		p->merge = merge_new(&m);
+		if (!p->merge) {
+			log_error("memory for merging points was refused");
+			return -ENOMEM;
+		}
+		p->points = merge_sink(p->merge);
+	}
+	p->enrich.next = p->points;
+	if (enrich_open(&p->enrich, (const char *const *)conf->geoip.databases.v,
+			conf->geoip.databases.n, conf->geoip.language, conf->geoip.coordinates))
+		return -ENOMEM;
+	p->points = enrich_sink(&p->enrich);
+	return 0;
+}
+
+/* The settings that the engine takes as they are. */
+static void engine_settings(struct engine_config *c, const struct options *o)
+{
+	const struct conf *conf = &o->conf;
+
+	c->tcp_idle_ns = conf->flows.tcp_idle_ns;
+	c->udp_idle_ns = conf->flows.udp_idle_ns;
+	c->tcp_attempt_ns = conf->flows.tcp_attempt_ns;
+	c->max_dns_pending = conf->dns.max_pending;
+	c->max_http_pending = conf->http.max_pending;
+	c->dns_domain = conf->points.dns_domain;
+	c->max_names = conf->names.enabled ? conf->names.max_entries : 0;
+	c->http_paths = conf->http.paths == CONF_PATHS_TEMPLATE ? HTTP_PATHS_TEMPLATE
+			: conf->http.paths == CONF_PATHS_OFF	 ? HTTP_PATHS_OFF
+								 : HTTP_PATHS_RAW;
+}
+
+static int open_engine(struct pipeline *p, const struct options *o, const struct pipeline_live *live,
+		       size_t max_flows)
 {
 	struct engine_config c;
 	int err;
 
 	engine_config_default(&c);
 	c.interval_ns = o->interval_ns;
-	c.max_flows = o->max_flows ? (size_t)o->max_flows : max_flows;
+	engine_settings(&c, o);
+	c.max_flows = max_flows;
 	c.dns_timeout_ns = o->dns_timeout_ns;
 	c.http_timeout_ns = o->http_timeout_ns;
 	c.dns_ports = o->dns_ports;
@@ -137,7 +205,13 @@ static int open_engine(struct pipeline *p, const struct options *o, bool live, s
 	c.http_max_path = (uint32_t)o->http_max_path;
 	c.fold_client_port = !o->no_fold;
 	c.tunnels_inner = o->tunnels_inner;
-	c.step_back = live;
+	c.step_back = live != NULL;
+	if (live) {
+		c.new_flow = live->new_flow;
+		c.before_end = live->before_end;
+		c.owner = live->owner;
+		c.owner_ctx = live->ctx;
+	}
 	c.sink.put = put_point;
 	c.sink.end = end_cycle;
 	c.sink.ctx = p;
@@ -156,13 +230,18 @@ static int open_engine(struct pipeline *p, const struct options *o, bool live, s
 	return err;
 }
 
-int pipeline_open(struct pipeline *p, const struct options *o, bool live, size_t max_flows)
+int pipeline_open(struct pipeline *p, const struct options *o, const struct pipeline_live *live,
+		  size_t max_flows)
 {
 	int err;
 
+	if (o->max_flows)
+		max_flows = (size_t)o->max_flows;
 	memset(p, 0, sizeof(*p));
 	p->start_ns = monotonic_ns();
 	err = open_output(p, o);
+	if (!err)
+		err = open_stages(p, o, live != NULL, max_flows);
 	if (!err)
 		err = open_engine(p, o, live, max_flows);
 	if (err)
@@ -193,6 +272,8 @@ int pipeline_close(struct pipeline *p)
 	int err;
 
 	engine_free(p->engine);
+	enrich_close(&p->enrich);
+	merge_free(p->merge);
 	line_writer_free(p->writer);
 	err = sink_close(p->sink);
 	line_encoder_free(p->encoder);

@@ -9,17 +9,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "collector/enrich.h"
 #include "collector/options.h"
 #include "collector/source.h"
 #include "collector/stats.h"
 #include "common/error.h"
 #include "flows/engine.h"
 #include "output/line.h"
+#include "output/merge.h"
 #include "output/sink.h"
 #include "output/writer.h"
 
 struct pipeline {
 	struct engine *engine;
+	struct enrich enrich;
+	struct merge *merge;      /* NULL: no tag is left out and there is no limit */
+	struct point_sink points; /* the first stage behind the engine */
 	struct line_encoder *encoder;
 	struct line_writer *writer;
 	struct sink *sink;
@@ -34,9 +39,17 @@ struct pipeline {
 	uint64_t start_ns; /* monotonic clock */
 };
 
-/* Put it together as the options say. 0, or negative after having logged why: FL_EUSAGE where the
- * command line is wrong. max_flows is for options that do not say. */
-int pipeline_open(struct pipeline *p, const struct options *o, bool live,
+/* What only a live run has. */
+struct pipeline_live {
+	void (*new_flow)(void *ctx, const struct flow_key *key, unsigned int ends);
+	void (*before_end)(void *ctx);
+	void (*owner)(void *ctx, uint32_t owner, struct point *out);
+	void *ctx;
+};
+
+/* Put it together as the options say; live: NULL for capture files. 0, or negative after having logged why:
+ * FL_EUSAGE where the command line is wrong. max_flows is for options that do not say. */
+int pipeline_open(struct pipeline *p, const struct options *o, const struct pipeline_live *live,
 		  size_t max_flows) MUST_CHECK;
 
 /* Bring p->now up to date. */

@@ -1,8 +1,8 @@
 /* procfs.h - which processes hold which sockets, by reading /proc (proc(5)), a little at a time.
  *
- * A full scan reads the links of /proc/PID/fd of every process. It is resumed call by call, each within
- * a given time of this thread's CPU (CLOCK_THREAD_CPUTIME_ID). Between scans, procfs_hunt() looks at
- * the few processes most likely to have just opened a socket.
+ * A full scan reads the links of /proc/PID/fd of every process. It is resumed call by call, each
+ * within a given time of this thread's CPU (CLOCK_THREAD_CPUTIME_ID). Between scans, procfs_hunt()
+ * looks at the few processes most likely to have just opened a socket.
  *
  * Threads: a struct procfs belongs to one thread. Other users' processes need CAP_SYS_PTRACE (and
  * CAP_DAC_READ_SEARCH); without it they are counted in `denied`.
@@ -19,8 +19,9 @@
 enum { PROCFS_NAME_SIZE = 64, PROCFS_HOLDERS = 4, PROCFS_NETNS_MAX = 256 };
 
 struct procfs_process {
-	uint32_t pid;         /* of the process, not of a thread */
-	uint64_t start_ticks; /* since boot; together with pid it names a process once and for all */
+	uint32_t pid; /* of the process, not of a thread */
+	uint64_t
+	    start_ticks; /* since boot; together with pid it names a process once and for all */
 	char name[PROCFS_NAME_SIZE]; /* comm: any bytes but 0 */
 };
 
@@ -43,8 +44,8 @@ struct procfs_stats {
 
 struct procfs;
 
-/* root: where /proc is, copied; NULL: "/proc". All memory is taken here: 46 B a socket, touched when
- * used. 0 or -errno. */
+/* root: where /proc is, copied; NULL: "/proc". All memory is taken here: 46 B a socket, touched
+ * when used. 0 or -errno. */
 int procfs_new(struct procfs **out, const char *root, uint32_t max_sockets) MUST_CHECK;
 void procfs_free(struct procfs *p);
 
@@ -53,16 +54,18 @@ void procfs_free(struct procfs *p);
 int procfs_scan(struct procfs *p, uint64_t cpu_ns) MUST_CHECK;
 
 /* Look for the holders of these inodes in the processes that opened sockets lately, those that were
- * started lately, and those that had sockets in the last full scan, for about cpu_ns. Returns how many of them are known then. */
+ * started lately, and those that had sockets in the last full scan, for about cpu_ns. Returns how
+ * many of them are known then. */
 size_t procfs_hunt(struct procfs *p, const uint32_t *inodes, size_t n, uint64_t cpu_ns);
 
-/* Processes that hold the socket. Of many holders only those with the lowest and the highest pid are
- * kept (of the last full scan, and of the one under way). Alive ones only, each read anew, oldest
- * first; returns how many, at most PROCFS_HOLDERS. */
+/* Processes that hold the socket. Of many holders only those with the lowest and the highest pid
+ * are kept (of the last full scan, and of the one under way). Alive ones only, each read anew,
+ * oldest first; returns how many, at most PROCFS_HOLDERS. */
 size_t procfs_holders(struct procfs *p, uint32_t inode, struct procfs_process out[PROCFS_HOLDERS]);
 
 /* Who is it? 0, or -errno (-ENOENT, -ESRCH: gone). */
-int procfs_process_read(const struct procfs *p, uint32_t pid, struct procfs_process *out) MUST_CHECK;
+int procfs_process_read(const struct procfs *p, uint32_t pid,
+			struct procfs_process *out) MUST_CHECK;
 
 /* The network namespaces seen in the last full scan, in no order; borrowed until the next call. */
 size_t procfs_netns(const struct procfs *p, const struct procfs_netns **list);

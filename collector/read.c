@@ -140,7 +140,7 @@ int command_read(const struct options *o)
 	size_t i;
 	int err;
 
-	err = pipeline_open(&p, o, false, READ_MAX_FLOWS);
+	err = pipeline_open(&p, o, NULL, READ_MAX_FLOWS);
 	if (err)
 		return err == FL_EUSAGE ? EXIT_USAGE : EXIT_FAILED;
 	catch_signals();

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "collector/attribution.h"
 #include "collector/ifaces.h"
 #include "collector/pipeline.h"
 #include "collector/source.h"
@@ -48,6 +49,7 @@ struct watch {
 struct run {
 	const struct options *o;
 	struct pipeline p;
+	struct attribution who;
 	struct ifaces *ifs;
 	struct watch watches[OPTIONS_MAX_IFACES];
 	size_t nwatches;
@@ -283,6 +285,9 @@ static int start(struct run *r)
 	size_t i;
 	int err;
 
+	err = attribution_open(&r->who, &r->o->conf, r->p.engine);
+	if (err)
+		return err;
 	err = ifaces_new(&r->ifs);
 	if (err) {
 		log_error("the host's interfaces cannot be listed: %s", fl_strerror(err));
@@ -303,7 +308,10 @@ static int start(struct run *r)
 	r->p.source_stats = sum_sources;
 	r->p.source_ctx = r;
 	r->p.source_name = source_ring.name;
-	return follow_addresses(r);
+	err = follow_addresses(r);
+	if (!err)
+		attribution_listeners(&r->who);
+	return err;
 }
 
 /* What the kernel dropped, when it is new and much more than was told before. */
@@ -323,6 +331,7 @@ static void tell_drops(struct run *r)
 static void tick(struct run *r, uint64_t now_ns)
 {
 	r->next_tick_ns = now_ns + r->tick_ns;
+	enrich_poll(&r->p.enrich);
 	engine_tick(r->p.engine, realtime_ns() - LATE_MS * NS_PER_MS);
 	tell_drops(r);
 }
@@ -333,6 +342,8 @@ static int wait_ms(const struct run *r, uint64_t now_ns)
 
 	if (r->stop_ns && r->stop_ns < until_ns)
 		until_ns = r->stop_ns;
+	if (r->who.work_ns && r->who.work_ns < until_ns)
+		until_ns = r->who.work_ns;
 	return until_ns <= now_ns ? 0 : (int)((until_ns - now_ns) / NS_PER_MS) + 1;
 }
 
@@ -401,6 +412,7 @@ static int loop(struct run *r)
 		if (!err && fds[1].revents)
 			err = follow_host(r);
 		now_ns = monotonic_ns();
+		attribution_work(&r->who, now_ns);
 		if (!err && now_ns >= r->next_tick_ns)
 			tick(r, now_ns);
 		if (r->p.error == -EPIPE)
@@ -427,13 +439,16 @@ static void say_start(const struct run *r)
 int command_run(const struct options *o)
 {
 	static struct run r;
+	struct pipeline_live live = {.new_flow = attribution_new_flow,
+				     .before_end = attribution_before_end,
+				     .owner = attribution_owner, .ctx = &r.who};
 	bool failed;
 	size_t i;
 	int err;
 
 	memset(&r, 0, sizeof(r));
 	r.o = o;
-	err = pipeline_open(&r.p, o, true, RUN_MAX_FLOWS);
+	err = pipeline_open(&r.p, o, &live, RUN_MAX_FLOWS);
 	if (err)
 		return err == FL_EUSAGE ? EXIT_USAGE : EXIT_FAILED;
 	err = catch_signals();
@@ -453,6 +468,7 @@ int command_run(const struct options *o)
 	for (i = 0; i < r.nwatches; i++)
 		close_watch(&r, &r.watches[i]);
 	ifaces_free(r.ifs);
+	attribution_close(&r.who);
 	if (pipeline_close(&r.p))
 		failed = true;
 	return failed ? EXIT_FAILED : EXIT_OK;

@@ -1,6 +1,7 @@
 /* sockdiag.c - sockets by NETLINK_SOCK_DIAG; what a message holds is read in sockdiag_parse.c.
  *
- * Follows sock_diag(7), netlink(7), and net/ipv4/{inet_diag,tcp_diag,udp_diag}.c of Linux 3.10 and 6.12.
+ * Follows sock_diag(7), netlink(7), and net/ipv4/{inet_diag,tcp_diag,udp_diag}.c of Linux 3.10
+ * and 6.12.
  */
 #include "collector/sockdiag.h"
 
@@ -29,7 +30,7 @@
 #endif
 
 enum {
-	DIAG_BUFFER = 32768,           /* the kernel fills at most this much for one read */
+	DIAG_BUFFER = 32768, /* the kernel fills at most this much for one read */
 	DIAG_SOCKET_BUFFER = 1 << 20,
 	DIAG_ATTEMPTS = 3,
 	DIAG_WAIT_S = 2,
@@ -40,7 +41,7 @@ struct sockdiag {
 	int fd; /* -1: no netlink */
 	uint32_t seq;
 	uint64_t repeats;
-	bool refused[2]; /* TCP, UDP: not by netlink */
+	bool refused[2];     /* TCP, UDP: not by netlink */
 	char net[DIAG_PATH]; /* "/proc/PID/net" */
 	union {
 		struct nlmsghdr align;
@@ -216,8 +217,8 @@ static int diag_answers(struct sockdiag *d, struct diag_read *r)
 	return r->err;
 }
 
-/* From then on the protocol is read from /proc. Also where answers never came: the socket is out of step,
- * and a new one may only be had in the namespace of the thread that made it. */
+/* From then on the protocol is read from /proc. Also where answers never came: the socket is out of
+ * step, and a new one may only be had in the namespace of the thread that made it. */
 static bool diag_is_refusal(int err)
 {
 	return err == -ENOENT || err == -EINVAL || err == -EPROTONOSUPPORT || err == -EOPNOTSUPP ||
@@ -317,7 +318,8 @@ int sockdiag_lookup(struct sockdiag *d, uint8_t proto, const struct sock_end *lo
 	struct sock_visitor v = {NULL, diag_keep_one, out};
 	struct diag_read r = {&v, proto, false, false, 0};
 	bool v4 = addr_is_v4(&local->addr);
-	/* net/ipv4/udp_diag.c has the two ends swapped "for historical reasons" in a request for one. */
+	/* net/ipv4/udp_diag.c has the two ends swapped "for historical reasons" in a request for
+	 * one. */
 	const struct sock_end *src = proto == PROTO_UDP ? remote : local;
 	const struct sock_end *dst = proto == PROTO_UDP ? local : remote;
 	struct diag_request req;

@@ -3,8 +3,8 @@
  * By NETLINK_SOCK_DIAG (sock_diag(7), Linux 3.3), and where that is refused or not built in, by
  * /proc/net/{tcp,tcp6,udp,udp6}. Needs no privilege. A v4-mapped IPv6 address is IPv4.
  *
- * Threads: a struct sockdiag belongs to one thread; it looks into the network namespace of the thread
- * that made it, whoever uses it later.
+ * Threads: a struct sockdiag belongs to one thread; it looks into the network namespace of the
+ * thread that made it, whoever uses it later.
  */
 #ifndef COLLECTOR_SOCKDIAG_H
 #define COLLECTOR_SOCKDIAG_H
@@ -32,24 +32,27 @@ enum {
 	SOCK_STATES_ALL = 0x1fff,
 	SOCK_STATES_LISTEN = 1 << SOCK_LISTEN,
 	SOCK_STATES_UNCONNECTED = 1 << SOCK_CLOSE,
-	/* connections that have a struct tcp_sock: no handshake on the server's side, no TIME_WAIT */
+	/* connections that have a struct tcp_sock: no handshake on the server's side, no TIME_WAIT
+	 */
 	SOCK_STATES_CONNECTED = 0x0b36,
 };
 
-/* Out of struct tcp_info, as far as the kernel's reaches. A kernel that has no value gives 0 there. */
+/* Out of struct tcp_info, as far as the kernel's reaches. A kernel that has no value gives 0 there.
+ */
 enum sock_tcp_has {
-	SOCK_TCP_RTT = 1 << 0,   /* rtt_us, rttvar_us: there was a sample */
+	SOCK_TCP_RTT = 1 << 0, /* rtt_us, rttvar_us: there was a sample */
 	SOCK_TCP_RETRANS = 1 << 1,
 	SOCK_TCP_BYTES = 1 << 2, /* bytes_acked, bytes_received: Linux 4.1, and RHEL 7's 3.10 */
 	SOCK_TCP_SEGS = 1 << 3,  /* segs_out, segs_in: Linux 4.2 */
 };
 
 struct sock_tcp {
-	uint32_t has;            /* enum sock_tcp_has bits */
-	uint32_t rtt_us;         /* smoothed, RFC 6298's SRTT */
-	uint32_t rttvar_us;      /* the kernel's mean deviation */
-	uint32_t total_retrans;  /* segments sent again since the start, SYN and SYN-ACK too */
-	uint64_t bytes_acked;    /* sent and acknowledged; the SYN counts 1 on kernels before 4.6 or so */
+	uint32_t has;           /* enum sock_tcp_has bits */
+	uint32_t rtt_us;        /* smoothed, RFC 6298's SRTT */
+	uint32_t rttvar_us;     /* the kernel's mean deviation */
+	uint32_t total_retrans; /* segments sent again since the start, SYN and SYN-ACK too */
+	uint64_t
+	    bytes_acked; /* sent and acknowledged; the SYN counts 1 on kernels before 4.6 or so */
 	uint64_t bytes_received;
 	uint32_t segs_out, segs_in;
 };
@@ -66,8 +69,8 @@ struct sock_entry {
 	bool ipv6;                     /* an AF_INET6 socket; bound to :: it may take IPv4 too */
 	bool v6only;                   /* as far as the kernel says: Linux 4.1 */
 	uint32_t uid;
-	uint32_t inode;                /* 0: no file has it: not accepted yet, or closed by its process */
-	struct sock_tcp tcp;           /* where asked for */
+	uint32_t inode;      /* 0: no file has it: not accepted yet, or closed by its process */
+	struct sock_tcp tcp; /* where asked for */
 };
 
 struct sock_query {
@@ -76,8 +79,8 @@ struct sock_query {
 	bool tcp_info;
 };
 
-/* begin() comes first, and again when a dump was interrupted or lost messages and starts anew: forget
- * what it gave. It may be NULL for who is satisfied with a socket seen twice. */
+/* begin() comes first, and again when a dump was interrupted or lost messages and starts anew:
+ * forget what it gave. It may be NULL for who is satisfied with a socket seen twice. */
 struct sock_visitor {
 	void (*begin)(void *ctx);
 	void (*socket)(void *ctx, const struct sock_entry *s);
@@ -86,20 +89,22 @@ struct sock_visitor {
 
 struct sockdiag;
 
-/* proc: where /proc is, borrowed; NULL: "/proc". pid: a process of this namespace, whose /proc/PID/net
- * is read where netlink is refused; 0: /proc/self. Netlink refused is no error. 0 or -errno. */
+/* proc: where /proc is, borrowed; NULL: "/proc". pid: a process of this namespace, whose
+ * /proc/PID/net is read where netlink is refused; 0: /proc/self. Netlink refused is no error. 0 or
+ * -errno. */
 int sockdiag_new(struct sockdiag **out, const char *proc, uint32_t pid) MUST_CHECK;
 void sockdiag_free(struct sockdiag *d);
 
-/* Every socket of the protocol in these states, IPv4 and IPv6; returns when all was told. The kernel
- * does not stop the world for a dump: a socket may be told twice or, opened meanwhile, not at all.
- * 0, or -errno (-EINTR: interrupted by changes again and again, what was told is incomplete). */
+/* Every socket of the protocol in these states, IPv4 and IPv6; returns when all was told. The
+ * kernel does not stop the world for a dump: a socket may be told twice or, opened meanwhile, not
+ * at all. 0, or -errno (-EINTR: interrupted by changes again and again, what was told is
+ * incomplete). */
 int sockdiag_dump(struct sockdiag *d, const struct sock_query *q,
 		  const struct sock_visitor *v) MUST_CHECK;
 
-/* The one socket that a packet from remote to local is delivered to: the connection, else who listens
- * or is bound there (look at *out's ends). remote all zero: the latter at once. 1: found; 0: none;
- * or -errno (-EOPNOTSUPP: only dumps here). About 5 us. */
+/* The one socket that a packet from remote to local is delivered to: the connection, else who
+ * listens or is bound there (look at *out's ends). remote all zero: the latter at once. 1: found;
+ * 0: none; or -errno (-EOPNOTSUPP: only dumps here). About 5 us. */
 int sockdiag_lookup(struct sockdiag *d, uint8_t proto, const struct sock_end *local,
 		    const struct sock_end *remote, struct sock_entry *out) MUST_CHECK;
 
@@ -114,7 +119,8 @@ uint64_t sockdiag_repeats(const struct sockdiag *d);
 
 bool sock_addr_is_any(const struct ip_addr *a); /* 0.0.0.0 or :: */
 
-/* One line of /proc/net/{tcp,udp}{,6}; false for its head line and for what is none. For tests too. */
+/* One line of /proc/net/{tcp,udp}{,6}; false for its head line and for what is none. For tests too.
+ */
 bool sockdiag_parse_line(const char *line, uint8_t proto, bool ipv6, struct sock_entry *out);
 
 /* One SOCK_DIAG_BY_FAMILY message: header, struct inet_diag_msg, attributes; any bytes. */

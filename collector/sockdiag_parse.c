@@ -1,7 +1,7 @@
 /* sockdiag_parse.c - one socket out of a sock_diag message, or out of a line of /proc/net/tcp.
  *
- * struct inet_diag_msg: include/uapi/linux/inet_diag.h; struct tcp_info: include/uapi/linux/tcp.h, which only
- * ever grew at its end; /proc/net/tcp: Documentation/networking/proc_net_tcp.rst.
+ * struct inet_diag_msg: include/uapi/linux/inet_diag.h; struct tcp_info: include/uapi/linux/tcp.h,
+ * which only ever grew at its end; /proc/net/tcp: Documentation/networking/proc_net_tcp.rst.
  */
 #include "collector/sockdiag.h"
 
@@ -18,8 +18,8 @@
 /* Linux 4.1's INET_DIAG_SKV6ONLY; older headers lack the name */
 enum { DIAG_V6ONLY = 11 };
 
-/* Offsets in struct tcp_info. The installed header's struct is shorter than a new kernel's and longer
- * than an old one's, so it is of no use. */
+/* Offsets in struct tcp_info. The installed header's struct is shorter than a new kernel's and
+ * longer than an old one's, so it is of no use. */
 enum {
 	TCP_INFO_RTT = 68,
 	TCP_INFO_RTTVAR = 72,
@@ -102,8 +102,8 @@ static void parse_addr(struct ip_addr *out, const __be32 in[4], bool v4)
 		memcpy(out->b, in, 16);
 }
 
-/* A v4-mapped connection of an IPv6 socket has both ends mapped, but an IPv6 socket that is bound to
- * such an address has :: on the other side: make it one family. */
+/* A v4-mapped connection of an IPv6 socket has both ends mapped, but an IPv6 socket that is bound
+ * to such an address has :: on the other side: make it one family. */
 static void same_family(struct sock_entry *s)
 {
 	static const uint8_t zero[4];

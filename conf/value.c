@@ -250,12 +250,38 @@ static int parse_word(const char *const *words, const char *text, const struct c
 	return -1;
 }
 
-static bool has_control(const char *text)
+/* One character of UTF-8 (RFC 3629) at *s, *s moved behind it; 0 where it is none. */
+static uint32_t next_character(const unsigned char **s)
 {
-	for (; *text; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			return true;
-	return false;
+	static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+	const unsigned char *p = *s;
+	unsigned int more = *p < 0x80 ? 0 : *p < 0xe0 ? 1 : *p < 0xf0 ? 2 : 3, i;
+	uint32_t c = more == 0 ? *p : *p & (0x3fU >> more);
+
+	if ((*p >= 0x80 && *p < 0xc2) || *p > 0xf4)
+		return 0;
+	for (i = 1; i <= more; i++) {
+		if ((p[i] & 0xc0) != 0x80) /* the final 0, too */
+			return 0;
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	*s = p + more + 1;
+	return c < least[more] || c > 0x10ffff ? 0 : c;
+}
+
+/* A line of what YAML 1.1 calls printable, section 5.1: the same texts from everywhere. */
+static bool is_clean(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	while (*p) {
+		uint32_t c = next_character(&p);
+
+		if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0xd800 && c < 0xe000) ||
+		    c == 0x2028 || c == 0x2029 || c == 0xfeff || c == 0xfffe || c == 0xffff)
+			return false;
+	}
+	return true;
 }
 
 /* An interface's name as dev_valid_name(), net/core/dev.c, has it, with glob(7)'s characters. */
@@ -268,7 +294,7 @@ static bool iface_valid(const char *s)
 	if (!len || len > (strpbrk(s, "[]") ? 4 * CONF_IFACE_MOST : CONF_IFACE_MOST) ||
 	    !strcmp(s, ".") || !strcmp(s, ".."))
 		return false;
-	return !strpbrk(s, "/: \t\n\v\f\r") && !has_control(s);
+	return !strpbrk(s, "/: \t\n\v\f\r") && is_clean(s);
 }
 
 static int parse_string(const struct conf_setting *s, const char *text, void *to,
@@ -294,8 +320,8 @@ static int parse_string(const struct conf_setting *s, const char *text, void *to
 			      s->least, s->most, s->example);
 		return FL_EUSAGE;
 	}
-	if (has_control(text)) {
-		conf_complain(place, "'%s' has a control character: leave it out", shown);
+	if (!is_clean(text)) {
+		conf_complain(place, "'%s' has a control character, or is not UTF-8", shown);
 		return FL_EUSAGE;
 	}
 	copy = strdup(text);
@@ -351,8 +377,8 @@ static int parse_tag(const char *text, struct conf_tag *tag, const struct conf_p
 		conf_complain(place, "'time' is a reserved name in line protocol: take another");
 		return FL_EUSAGE;
 	}
-	if (has_control(text)) {
-		conf_complain(place, "'%s' has a control character: leave it out", shown);
+	if (!is_clean(text)) {
+		conf_complain(place, "'%s' has a control character, or is not UTF-8", shown);
 		return FL_EUSAGE;
 	}
 	tag->key = strndup(text, len);

@@ -110,7 +110,7 @@ static int make_tables(struct engine *e)
 					.timeout_ns = c->dns_timeout_ns};
 	struct http_pairs_config hc = {.max_pending = c->max_http_pending,
 				       .timeout_ns = c->http_timeout_ns,
-				       .max_path = c->http_max_path};
+				       .max_path = c->http_max_path, .paths = c->http_paths};
 	struct streams_config sc = {.max_streams = c->max_streams};
 
 	ft.timeout_ns[FLOW_AGE_UDP] = c->udp_idle_ns;
@@ -313,6 +313,8 @@ static void on_flow_end(void *ctx, uint32_t n, enum flow_end_reason reason)
 
 static void cycle_end(struct engine *e, uint64_t stamp_ns)
 {
+	if (e->config.before_end)
+		e->config.before_end(e->config.owner_ctx);
 	report_dirty(e);
 	e->stats.points += points_end(e->points, stamp_ns);
 	e->stats.cycles++;
@@ -676,6 +678,8 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 void engine_finish(struct engine *e, uint64_t end_ns)
 {
 	expire_fragments(e, e->now_ns, true);
+	if (e->config.before_end)
+		e->config.before_end(e->config.owner_ctx); /* while the flows are there */
 	report_dirty(e); /* in the order of first sight, which the table does not keep */
 	flow_table_finish(&e->table);
 	dns_pending_expire(e->dns, e->now_ns, true);

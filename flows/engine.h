@@ -15,6 +15,7 @@
 #include "common/addr.h"
 #include "common/error.h"
 #include "flows/frame.h"
+#include "flows/http_pair.h"
 #include "flows/packet.h"
 #include "flows/point.h"
 
@@ -27,6 +28,7 @@ struct engine_config {
 	const uint16_t *dns_ports;  /* copied */
 	size_t ndns_ports;
 	uint32_t http_max_path;     /* bytes, at most 1024 */
+	enum http_paths http_paths;
 	bool fold_client_port;
 	bool dns_domain;            /* points.dns.domain */
 	bool tunnels_inner;         /* look into VXLAN and Geneve */
@@ -35,9 +37,11 @@ struct engine_config {
 	/* A flow was seen for the first time; ends: bit 0: end 0 of the key is local, bit 1: end 1. Not
 	 * called where no end is. NULL: nobody wants to know. May not call back into the engine. */
 	void (*new_flow)(void *ctx, const struct flow_key *key, unsigned int ends);
+	/* The cycle ends now: a chance for engine_set_tcp(), engine_set_owner() and listeners. NULL: none. */
+	void (*before_end)(void *ctx);
 	/* See points.h. */
 	void (*owner)(void *ctx, uint32_t owner, struct point *out);
-	void *owner_ctx; /* of both */
+	void *owner_ctx; /* of these three */
 	struct point_sink sink;
 };
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/memory.h"
+#include "flows/http_template.h"
 
 #define NONE UINT32_MAX
 
@@ -151,6 +152,18 @@ static void set_path(const struct http_pairs *p, struct request *r, const struct
 	const char *path = http_target_path(h->method, h->target, h->target_len, &len);
 	bool reaches_end = path + len == h->target + h->target_len;
 
+	if (p->config.paths == HTTP_PATHS_OFF) {
+		r->path_len = 0;
+		r->truncated = false;
+		return;
+	}
+	if (p->config.paths == HTTP_PATHS_TEMPLATE && h->method != HTTP_CONNECT) {
+		bool open = h->target_cut && reaches_end, full;
+
+		r->path_len = (uint16_t)http_template(path, len, open, r->path, p->config.max_path, &full);
+		r->truncated = full || open;
+		return;
+	}
 	cut = utf8_cut(path, len, p->config.max_path);
 	memcpy(r->path, path, cut);
 	r->path_len = (uint16_t)cut;

@@ -15,10 +15,17 @@
 #include "flows/http.h"
 #include "flows/points.h"
 
+enum http_paths {
+	HTTP_PATHS_RAW,
+	HTTP_PATHS_TEMPLATE, /* http_template.h */
+	HTTP_PATHS_OFF,      /* no path at all */
+};
+
 struct http_pairs_config {
 	size_t max_pending;
 	uint64_t timeout_ns;
 	uint32_t max_path;     /* bytes of a path that are kept */
+	enum http_paths paths;
 	struct points *points; /* borrowed */
 };
 

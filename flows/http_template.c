@@ -1,8 +1,8 @@
 /* http_template.c - see http_template.h.
  *
- * A segment (between slashes) is first judged as a whole; else part by part: runs of letters and digits
- * between anything else. Thresholds were tried on paths of captures and of well known APIs (GitHub,
- * Kubernetes, S3, Elasticsearch, WordPress): tests/flows/test_http_template.c.
+ * A segment (between slashes) is first judged as a whole; else part by part: runs of letters and
+ * digits between anything else. Thresholds were tried on paths of captures and of well known APIs
+ * (GitHub, Kubernetes, S3, Elasticsearch, WordPress): tests/flows/test_http_template.c.
  */
 #include "flows/http_template.h"
 
@@ -11,15 +11,15 @@
 enum {
 	UUID_LEN = 36,
 	DATE_LEN = 10,
-	NUMBER_MIN = 3,     /* digits of a number inside a segment; fewer tell pages and parts apart */
-	PREFIXED_MIN = 5,   /* digits behind one to three letters: tt0111161 */
-	HASH_MIN = 8,       /* hexadecimal digits, with a decimal one among them */
-	HASH_LETTERS = 32,  /* hexadecimal digits that are all letters */
+	NUMBER_MIN = 3, /* digits of a number inside a segment; fewer tell pages and parts apart */
+	PREFIXED_MIN = 5,  /* digits behind one to three letters: tt0111161 */
+	HASH_MIN = 8,      /* hexadecimal digits, with a decimal one among them */
+	HASH_LETTERS = 32, /* hexadecimal digits that are all letters */
 	TOKEN_MIN = 10,
 	TOKEN_MIN_FILE = 8, /* bundlers' hashes are shorter */
 	TOKEN_LONG = 16,
-	TOKEN_DIGITS = 40,  /* no word with three digits is that long ... */
-	TOKEN_ANY = 64,     /* and no word at all that long */
+	TOKEN_DIGITS = 40, /* no word with three digits is that long ... */
+	TOKEN_ANY = 64,    /* and no word at all that long */
 };
 
 enum kind { KEEP, NUMBER, TOKEN, UUID, DATE };
@@ -94,7 +94,8 @@ static void put_placeholder(struct output *o, const char *name)
 	put(o, name, strlen(name), true);
 }
 
-/* --- shapes ----------------------------------------------------------------------------------------- */
+/* --- shapes
+ * ----------------------------------------------------------------------------------------- */
 
 static bool begins_uuid(const char *s, size_t len)
 {
@@ -135,7 +136,8 @@ static size_t begins_date(const char *s, size_t len)
 	return n < len && is_part(s[n]) ? 0 : n;
 }
 
-/* All that numbers, coordinates, addresses and ranges are made of, but "1.2" and "1.2.3": versions. */
+/* All that numbers, coordinates, addresses and ranges are made of, but "1.2" and "1.2.3": versions.
+ */
 static bool is_numeric(const char *s, size_t len)
 {
 	size_t i, digits = 0, run = 0, dots = 0;
@@ -209,7 +211,8 @@ static bool is_email(const char *s, size_t len)
 	       !is_digit(dot[1]);
 }
 
-/* --- parts ------------------------------------------------------------------------------------------ */
+/* --- parts
+ * ------------------------------------------------------------------------------------------ */
 
 struct part {
 	size_t len, digits, lower, upper, other;
@@ -271,8 +274,9 @@ static bool is_token(const struct part *p, bool file)
 	       (p->groups >= 3 && changes_percent(p, 20));
 }
 
-/* The five characters that Kubernetes puts behind a pod's name: no vowels, no 0, 1, 3 (apimachinery's
- * util/rand) and here with a digit that is not just at the end, as in html5. Behind a hash any five. */
+/* The five characters that Kubernetes puts behind a pod's name: no vowels, no 0, 1, 3
+ * (apimachinery's util/rand) and here with a digit that is not just at the end, as in html5. Behind
+ * a hash any five. */
 static bool is_pod_suffix(const char *s, const struct part *p, enum kind before)
 {
 	size_t i;
@@ -307,24 +311,27 @@ static enum kind judge(const struct segment *g, size_t at, size_t len, enum kind
 	if (p.other)
 		return KEEP;
 	if (p.digits == len)
-		return len >= NUMBER_MIN || alone || (at && memchr("=('", s[-1], 3)) ? NUMBER : KEEP;
+		return len >= NUMBER_MIN || alone || (at && memchr("=('", s[-1], 3)) ? NUMBER
+										     : KEEP;
 	if (is_dimension(s, &p))
 		return KEEP;
 	if (is_token(&p, file))
 		return TOKEN;
 	if (p.digits >= HASH_MIN && 2 * p.digits > len)
 		return NUMBER;
-	if (p.groups == 1 && p.digits >= PREFIXED_MIN && len - p.digits <= 3 && is_digit(s[len - 1]) &&
-	    !is_digit(s[0]))
+	if (p.groups == 1 && p.digits >= PREFIXED_MIN && len - p.digits <= 3 &&
+	    is_digit(s[len - 1]) && !is_digit(s[0]))
 		return NUMBER;
 	if (!file && at && at + len == g->len && is_pod_suffix(s, &p, before))
 		return TOKEN;
 	return KEEP;
 }
 
-/* --- segments --------------------------------------------------------------------------------------- */
+/* --- segments
+ * --------------------------------------------------------------------------------------- */
 
-/* Where the last extension begins (its dot): one to five letters and digits with a letter among them. */
+/* Where the last extension begins (its dot): one to five letters and digits with a letter among
+ * them. */
 static size_t find_stem(const char *s, size_t len)
 {
 	size_t i = len, letters = 0;

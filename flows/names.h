@@ -1,9 +1,10 @@
 /* names.h - which name an address was asked for: dst_domain.
  *
- * Learnt from DNS answers that a client received: (client, address) -> queried name, the question's and not the
- * last CNAME's. Kept for the answer's TTL, at least NAMES_TTL_MIN_S and at most NAMES_TTL_MAX_S. Of several names
- * of one address the one learnt last that is alive counts. Whoever feeds it makes sure that an answer
- * belongs to a query of this client (dns_pending.h does): anything else could be forged.
+ * Learnt from DNS answers that a client received: (client, address) -> queried name, the question's
+ * and not the last CNAME's. Kept for the answer's TTL, at least NAMES_TTL_MIN_S and at most
+ * NAMES_TTL_MAX_S. Of several names of one address the one learnt last that is alive counts. Whoever
+ * feeds it makes sure that an answer belongs to a query of this client (dns_pending.h does): anything
+ * else could be forged.
  *
  * Bounded: the least recently used name goes, but never one that is held. A flow holds the name it
  * began with, so that its points keep it beyond the TTL.

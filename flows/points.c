@@ -381,6 +381,7 @@ static void transaction_point(const struct points *p, const struct transaction_s
 
 	out->kind = (enum point_kind)(s->tags.w[4] >> 48);
 	out->has = s->answered ? POINT_HAS_LATENCY : 0;
+	out->absent = 0;
 	point_tags(out, &s->tags);
 	if (out->kind == POINT_DNSFLOW) {
 		struct point_dnsflow *d = &out->u.dnsflow;
@@ -415,6 +416,8 @@ static void transaction_point(const struct points *p, const struct transaction_s
 		h->method.len = (uint32_t)strlen(h->method.s);
 		h->path.s = text;
 		h->path.len = s->text_len;
+		if (!s->text_len)
+			out->absent = POINT_TAG_BIT(POINT_TAG_PATH); /* http.paths: off */
 		h->truncated = s->truncated;
 		h->status_code = (uint16_t)s->code;
 		h->version = s->version;

@@ -26,6 +26,9 @@ enum {
 	DYNAMIC_MAX = 2 * ESCAPE_GROWTH * LINE_TEXT_MAX + SELF_FIELDS_BYTES + 2048,
 };
 
+/* Without the hint compilers lay out the rare case in the way of the others: 10 ns per point. */
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+
 struct class_text {
 	const char *name; /* as address_class() gave it: known again by its address */
 	size_t len;
@@ -379,8 +382,9 @@ static inline char *put_slot(struct line_encoder *e, char *p, int slot, const st
 
 static bool has_extras(const struct point *pt)
 {
-	return pt->pid || pt->process_name.len || pt->container_id.len || pt->dst_domain.len ||
-	       pt->src_geo || pt->dst_geo;
+	/* one branch, not six */
+	return (pt->pid | pt->process_name.len | pt->container_id.len | pt->dst_domain.len |
+		(uintptr_t)pt->src_geo | (uintptr_t)pt->dst_geo) != 0;
 }
 
 static char *put_tags(struct line_encoder *e, char *p, const struct point *pt)
@@ -392,7 +396,9 @@ static char *put_tags(struct line_encoder *e, char *p, const struct point *pt)
 
 	for (piece = prog->pieces; piece < end; piece++) {
 		p = put_padded(p, piece->text, piece->len);
-		q = absent >> piece->slot & 1 ? p : put_slot(e, p, piece->slot, pt);
+		q = p;
+		if (LIKELY(!(absent >> piece->slot & 1)))
+			q = put_slot(e, p, piece->slot, pt);
 		p = q == p ? p - piece->key_len : q;
 	}
 	return p;
@@ -465,7 +471,7 @@ static char *put_latency(char *p, const struct point *pt, uint64_t mean_ns, uint
 
 static bool is_there(const struct point *pt, enum point_tag tag)
 {
-	return !(pt->absent & POINT_TAG_BIT(tag));
+	return LIKELY(!(pt->absent & POINT_TAG_BIT(tag)));
 }
 
 static char *put_dnsflow(char *p, const struct point *pt, bool key_fields)

@@ -1,9 +1,9 @@
 /* merge.c - see merge.h.
  *
- * A point's identity is a string of bytes, its key: what will be written of its tags and key fields, tags
- * first. Points with the same key are alike; those whose keys begin with the same tags need times of
- * their own. What is left out or folded is not in the key; an address then stays in the record
- * for its class and family only, which are.
+ * A point's identity is a string of bytes, its key: what will be written of its tags and key
+ * fields, tags first. Points with the same key are alike; those whose keys begin with the same tags
+ * need times of their own. What is left out or folded is not in the key; an address then stays in
+ * the record for its class and family only, which are.
  */
 #include "output/merge.h"
 
@@ -35,7 +35,7 @@ enum {
 struct record {
 	struct point point; /* its texts and places are in the table's room */
 	uint64_t key_at;
-	uint64_t taken;     /* points that it is made of */
+	uint64_t taken; /* points that it is made of */
 	uint32_t key_len, tags_len, hash;
 	uint32_t tagset_points; /* while writing: points so far with these tags */
 	bool has_place, mixed_place;
@@ -75,7 +75,8 @@ struct merge {
 	struct canon canon; /* scratch */
 };
 
-/* --- start ------------------------------------------------------------------------------------------ */
+/* --- start
+ * ------------------------------------------------------------------------------------------ */
 
 static void set_limits(struct table *t, uint32_t cap)
 {
@@ -171,7 +172,8 @@ const struct merge_stats *merge_stats(const struct merge *m)
 	return &m->stats;
 }
 
-/* --- leaving out and folding ------------------------------------------------------------------------ */
+/* --- leaving out and folding
+ * ------------------------------------------------------------------------ */
 
 static const struct text other_text = {POINT_OTHER, sizeof(POINT_OTHER) - 1};
 
@@ -184,8 +186,8 @@ static struct text *place_text(struct geo_info *g, int i)
 }
 
 /* Copies the place without what is left out; NULL where nothing is left. */
-static const struct geo_info *cut_place(const struct geo_info *g, struct geo_info *copy, uint32_t absent,
-					int first)
+static const struct geo_info *cut_place(const struct geo_info *g, struct geo_info *copy,
+					uint32_t absent, int first)
 {
 	bool any = false;
 	int i;
@@ -241,7 +243,8 @@ static void fold_all(struct point *p)
 	if (p->kind == POINT_DNSFLOW)
 		p->absent |= POINT_TAG_BIT(POINT_TAG_RCODE) | POINT_TAG_BIT(POINT_TAG_QUERY_TYPE);
 	if (p->kind == POINT_HTTPFLOW)
-		p->absent |= POINT_TAG_BIT(POINT_TAG_METHOD) | POINT_TAG_BIT(POINT_TAG_STATUS_CODE) |
+		p->absent |= POINT_TAG_BIT(POINT_TAG_METHOD) |
+			     POINT_TAG_BIT(POINT_TAG_STATUS_CODE) |
 			     POINT_TAG_BIT(POINT_TAG_HTTP_VERSION);
 }
 
@@ -260,7 +263,8 @@ static void fold(struct point *p, int level)
 	}
 }
 
-/* --- keys ------------------------------------------------------------------------------------------- */
+/* --- keys
+ * ------------------------------------------------------------------------------------------- */
 
 /* In a key instead of a number, none of which is that large. */
 #define KEY_ABSENT UINT32_MAX
@@ -301,7 +305,8 @@ static void key_text(struct canon *c, enum point_tag tag, struct text *t)
 	key_bytes(c, t->s, t->len);
 }
 
-static void key_side(const struct merge *m, struct canon *c, const struct point_side *side, bool src)
+static void key_side(const struct merge *m, struct canon *c, const struct point_side *side,
+		     bool src)
 {
 	const char *class = NULL;
 	size_t len;
@@ -320,7 +325,8 @@ static void key_side(const struct merge *m, struct canon *c, const struct point_
 		key_number(c, 0);
 		key_bytes(c, side->addr.b, sizeof(side->addr.b));
 	}
-	if (m->config.address_class && !is_absent(c, src ? POINT_TAG_SRC_IP_TYPE : POINT_TAG_DST_IP_TYPE))
+	if (m->config.address_class &&
+	    !is_absent(c, src ? POINT_TAG_SRC_IP_TYPE : POINT_TAG_DST_IP_TYPE))
 		class = m->config.address_class(&side->addr);
 	len = class ? strlen(class) : 0;
 	len = len < CLASS_MAX ? len : CLASS_MAX;
@@ -345,9 +351,11 @@ static void key_tags(const struct merge *m, struct canon *c)
 	key_text(c, POINT_TAG_CONTAINER_ID, &p->container_id);
 	key_text(c, POINT_TAG_DST_DOMAIN, &p->dst_domain);
 	for (i = 0; i < PLACES; i++)
-		key_text(c, (enum point_tag)(POINT_TAG_SRC_COUNTRY + i), place_text(&c->src_geo, i));
+		key_text(c, (enum point_tag)(POINT_TAG_SRC_COUNTRY + i),
+			 place_text(&c->src_geo, i));
 	for (i = 0; i < PLACES; i++)
-		key_text(c, (enum point_tag)(POINT_TAG_DST_COUNTRY + i), place_text(&c->dst_geo, i));
+		key_text(c, (enum point_tag)(POINT_TAG_DST_COUNTRY + i),
+			 place_text(&c->dst_geo, i));
 }
 
 /* As fields an empty text is not the same as none; as tags both are absent. */
@@ -369,7 +377,10 @@ static void key_http_fields(struct canon *c, bool as_tags)
 	struct point_httpflow *h = &c->point.u.httpflow;
 
 	key_unless(c, POINT_TAG_STATUS_CODE, h->status_code);
-	key_unless(c, POINT_TAG_HTTP_VERSION, h->version <= 1 ? h->version : as_tags ? KEY_ABSENT : 2);
+	key_unless(c, POINT_TAG_HTTP_VERSION,
+		   h->version <= 1 ? h->version
+		   : as_tags       ? KEY_ABSENT
+				   : 2);
 	key_text(c, POINT_TAG_METHOD, &h->method);
 	key_text(c, POINT_TAG_PATH, &h->path);
 }
@@ -391,8 +402,10 @@ static struct canon *canonise(struct merge *m, const struct point *p, int level)
 	c->point.absent |= m->excluded;
 	c->len = c->ntexts = 0;
 	fold(&c->point, level);
-	c->point.src_geo = cut_place(c->point.src_geo, &c->src_geo, c->point.absent, POINT_TAG_SRC_COUNTRY);
-	c->point.dst_geo = cut_place(c->point.dst_geo, &c->dst_geo, c->point.absent, POINT_TAG_DST_COUNTRY);
+	c->point.src_geo =
+	    cut_place(c->point.src_geo, &c->src_geo, c->point.absent, POINT_TAG_SRC_COUNTRY);
+	c->point.dst_geo =
+	    cut_place(c->point.dst_geo, &c->dst_geo, c->point.absent, POINT_TAG_DST_COUNTRY);
 	if (is_absent(c, POINT_TAG_PID) || p->kind != POINT_NETFLOW)
 		c->point.pid = 0;
 	if (p->kind != POINT_NETFLOW)
@@ -411,7 +424,8 @@ static struct canon *canonise(struct merge *m, const struct point *p, int level)
 	return c;
 }
 
-/* --- adding up -------------------------------------------------------------------------------------- */
+/* --- adding up
+ * -------------------------------------------------------------------------------------- */
 
 static void add_netflow(struct point_netflow *to, const struct point_netflow *n)
 {
@@ -502,13 +516,15 @@ static void record_add(struct record *r, const struct point *p, uint64_t taken)
 	}
 }
 
-/* --- the table -------------------------------------------------------------------------------------- */
+/* --- the table
+ * -------------------------------------------------------------------------------------- */
 
 static struct record *find(const struct table *t, const struct canon *c)
 {
 	uint32_t at, n;
 
-	INDEX_FIND(&t->index, c->hash, at, n) {
+	INDEX_FIND(&t->index, c->hash, at, n)
+	{
 		struct record *r = &t->records[n];
 
 		if (r->key_len == c->len && !memcmp(t->room + r->key_at, c->key, c->len))
@@ -631,7 +647,8 @@ static void put_point(void *ctx, const struct point *p)
 	take_folded(m, t, &clean, 1);
 }
 
-/* --- the end of a cycle ----------------------------------------------------------------------------- */
+/* --- the end of a cycle
+ * ----------------------------------------------------------------------------- */
 
 /* How many points before this one have its tags. */
 static uint32_t next_ordinal(struct merge *m, struct table *t, uint32_t n)
@@ -640,7 +657,8 @@ static uint32_t next_ordinal(struct merge *m, struct table *t, uint32_t n)
 	const char *key = t->room + r->key_at;
 	uint32_t hash = (uint32_t)siphash_1_3(&m->key, key, r->tags_len), at, first;
 
-	INDEX_FIND(&m->tagsets, hash, at, first) {
+	INDEX_FIND(&m->tagsets, hash, at, first)
+	{
 		struct record *f = &t->records[first];
 
 		if (f->tags_len == r->tags_len && !memcmp(t->room + f->key_at, key, r->tags_len))
@@ -685,7 +703,8 @@ static void end_cycle(void *ctx, uint64_t cycle_end_ns)
 	uint64_t base_ns = cycle_end_ns;
 	int i;
 
-	/* more points than before may share their tags: their times may go beyond the next cycle's */
+	/* more points than before may share their tags: their times may go beyond the next cycle's
+	 */
 	if (base_ns <= m->last_stamp_ns)
 		base_ns = m->last_stamp_ns + 1;
 	m->last_stamp_ns = base_ns;

@@ -1,4 +1,5 @@
-/* test_owners.c - who has the socket: this process, its children, other namespaces, short connections. */
+/* test_owners.c - who has the socket: this process, its children, other namespaces, short
+ * connections. */
 #include "collector/owners.h"
 
 #include <arpa/inet.h>
@@ -88,7 +89,7 @@ static uint32_t pid_of(struct owners *o, uint32_t id)
 
 static void no_answer(void *ctx, const struct flow_key *key, int end, uint32_t owner, bool final)
 {
-	(void)ctx, (void)key, (void)end, (void)owner, (void)final;
+	(void)ctx, (void)key, (void)end, (void)owner, (void) final;
 }
 
 static void scan(struct owners *o, uint64_t rounds)
@@ -149,6 +150,7 @@ static void test_own(void)
 
 	if (!o)
 		return;
+	prctl(PR_SET_NAME, "test_owners", 0, 0, 0); /* whatever runs it */
 	l = tcp_socket("0.0.0.0", 7101, true);
 	scan(o, 1);
 	c = tcp_socket("127.0.0.1", 7101, false);
@@ -163,7 +165,8 @@ static void test_own(void)
 	CHECK_INT(pid_of(o, r[0].owner), getpid());
 	CHECK_INT(r[0].owner, r[1].owner);
 	w = owners_get(o, r[0].owner);
-	CHECK(w && w->process_name.len && memmem(w->process_name.s, w->process_name.len, "owners", 6));
+	CHECK(w && w->process_name.len &&
+	      memmem(w->process_name.s, w->process_name.len, "owners", 6));
 	a = accept(l, NULL, NULL);
 	owners_resolve(o, r, 2, now_ns());
 	CHECK_INT(r[1].result, OWNERS_KNOWN);
@@ -216,8 +219,8 @@ static void test_udp(void)
 	owners_free(o);
 }
 
-/* The server forks for each connection and keeps its own copy open: listening, the parent; accepted, the
- * child. A client that forks a helper: the client. */
+/* The server forks for each connection and keeps its own copy open: listening, the parent;
+ * accepted, the child. A client that forks a helper: the client. */
 static void test_forked(void)
 {
 	struct owners *o = start(1, 1);
@@ -272,7 +275,8 @@ static void keep_answer(void *ctx, const struct flow_key *key, int end, uint32_t
 	a->n++;
 }
 
-static struct flow_key key_of(const char *a0, uint16_t p0, const char *a1, uint16_t p1, uint8_t proto)
+static struct flow_key key_of(const char *a0, uint16_t p0, const char *a1, uint16_t p1,
+			      uint8_t proto)
 {
 	struct ip_addr a;
 	struct flow_key k;
@@ -285,7 +289,8 @@ static struct flow_key key_of(const char *a0, uint16_t p0, const char *a1, uint1
 	return k;
 }
 
-/* A process that is born, connects, lives 20 ms in all and is asked for 10 ms after its SYN, with 1 %. */
+/* A process that is born, connects, lives 20 ms in all and is asked for 10 ms after its SYN, with 1
+ * %. */
 static void test_short(void)
 {
 	struct owners *o = start(0.01, 1);
@@ -324,7 +329,8 @@ static void test_short(void)
 	owners_free(o);
 }
 
-/* The back-off ends; a full queue is counted; the listener's owner is told at once and better later. */
+/* The back-off ends; a full queue is counted; the listener's owner is told at once and better
+ * later. */
 static void test_queue(void)
 {
 	struct owners *o = start(1, 1);
@@ -378,7 +384,8 @@ static void keep_listener(void *ctx, const struct owners_listener *l)
 {
 	struct told *t = ctx;
 
-	t->wild |= l->proto == PROTO_TCP && l->port == 7106 && !l->dual && sock_addr_is_any(&l->addr);
+	t->wild |=
+	    l->proto == PROTO_TCP && l->port == 7106 && !l->dual && sock_addr_is_any(&l->addr);
 	t->loop |= l->proto == PROTO_TCP && l->port == 7107 && !sock_addr_is_any(&l->addr);
 	t->udp |= l->proto == PROTO_UDP && l->port == 7108 && !l->maybe_client;
 	t->udp_client |= l->proto == PROTO_UDP && l->port == t->port && l->maybe_client;
@@ -500,7 +507,7 @@ static void test_many(void)
 	static struct owners_request r[N];
 	int l, c[N], i, n = 0, later = 0;
 	struct owners_stats s;
-	uint64_t t = now_ns();
+	uint64_t t = now_ns(), used;
 
 	if (!o)
 		return;
@@ -519,13 +526,14 @@ static void test_many(void)
 	owners_stats(o, &s);
 	CHECK(s.dumps >= 1 && s.owners_used == 1);
 	/* the same moment again and again: the credit of 100 ms ends */
+	used = s.cpu_ns;
 	for (i = 0; i < 2000 && !later; i++) {
 		owners_resolve(o, r, N, t);
 		later = r[0].result == OWNERS_LATER;
 	}
 	CHECK(later);
 	owners_stats(o, &s);
-	CHECK(s.throttled > 0 && s.cpu_ns < 400000000);
+	CHECK(s.throttled > 0 && s.cpu_ns - used < 400000000);
 	for (i = 0; i < N; i++)
 		close(c[i]);
 	close(l);

@@ -69,7 +69,8 @@ static int make(int family, int type, const char *addr, uint16_t port, bool v6on
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
 	if (family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	err = family == AF_INET ? bind(fd, (void *)&a4, sizeof(a4)) : bind(fd, (void *)&a6, sizeof(a6));
+	err = family == AF_INET ? bind(fd, (void *)&a4, sizeof(a4))
+				: bind(fd, (void *)&a6, sizeof(a6));
 	if (err || (type == SOCK_STREAM && listen(fd, 16))) {
 		close(fd);
 		return -1;
@@ -254,8 +255,9 @@ static void test_proc(void)
 
 static void test_lines(void)
 {
-	static const char line[] = "   1: 0100007F:1F90 0200007F:D431 01 00000000:00000000 00:00000000 "
-				   "00000000  1000        0 123456 1 0000000000000000 20 4 30 10 -1\n";
+	static const char line[] =
+	    "   1: 0100007F:1F90 0200007F:D431 01 00000000:00000000 00:00000000 "
+	    "00000000  1000        0 123456 1 0000000000000000 20 4 30 10 -1\n";
 	char cut[sizeof(line)];
 	struct sock_entry e;
 	struct sock_end want;
@@ -265,7 +267,8 @@ static void test_lines(void)
 	CHECK(sockdiag_parse_line(line, PROTO_TCP, false, &e));
 	CHECK(e.local.port == want.port && addr_equal(&e.local.addr, &want.addr));
 	CHECK(e.remote.port == 0xd431 && e.inode == 123456 && e.uid == 1000 && e.state == 1);
-	CHECK(!sockdiag_parse_line("  sl  local_address rem_address   st tx_queue", PROTO_TCP, false, &e));
+	CHECK(!sockdiag_parse_line("  sl  local_address rem_address   st tx_queue", PROTO_TCP,
+				   false, &e));
 	for (i = 0; i < 88; i++) { /* up to the inode */
 		memcpy(cut, line, i);
 		cut[i] = 0;

@@ -35,59 +35,67 @@ static void test_defaults(void)
 	conf_free(&c);
 }
 
+static const struct set_case {
+	const char *text, *want; /* NULL: it is right */
+} set_cases[] = {
+    {"interval=10s", NULL},
+    {"capture.interfaces=eth*,!eth9", NULL},
+    {"capture.interfaces=['!docker*', wg0]", NULL},
+    {"capture.exclude={port: 22}", NULL},
+    {"capture.exclude=[{process: [a, b]}, {cidr: '::1'}]", NULL},
+    {"capture.exclude=22", "want a list of rules"},
+    {"capture.exclude=[{prot: 22}]", "unknown key 'prot' in '--set capture.exclude[1]' (did you "
+				     "mean 'port'?)"},
+    {"capture.exclude=[{}]", "a rule wants cidr, port or process"},
+    {"capture.exclude=[{port: []}]", "would leave out all traffic"},
+    {"capture.exclude=[{port: 0}]", "capture.exclude[1].port: '0' is not a port"},
+    {"capture.exclude=[{port: 22}", "--set capture.exclude: not YAML"},
+    {"outputs={file: {path: /x}}", NULL},
+    {"outputs=[{file: {}}]", "file: 'path' is missing"},
+    {"outputs=[{fiel: {path: x}}]", "unknown output 'fiel' (did you mean 'file'?)"},
+    {"outputs=[stdout, {file: {path: x}}]", "more than 1 entries"},
+    {"outputs=", "is empty"},
+    {"tags=env=prod,rack=r1", NULL},
+    {"tags={env: prod}", NULL},
+    {"tags.env.name=prod=1", NULL},
+    {"tags=env=a,env=b", "'env' is given twice"},
+    {"tags.time=1", "reserved"},
+    {"flows.max_flows=auto", NULL},
+    {"flows.max_flows=63", "want a number from 64 to 16777216, or auto"},
+    {"processes.cpu_share=20", NULL},
+    {"processes.cpu_share=0%", "is not a share: want 1% to 100%, such as 10%"},
+    {"points.exclude_tags=pid,container_id", NULL},
+    {"points.exclude_tags=container", "(did you mean 'container_id'?)"},
+    {"points.exclude_tags=qqqqqq", "flowline.yaml(5) lists"},
+    {"names.enabled=Yes", NULL},
+    {"names.enabled=1", "want true or false"},
+    {"log.level=warning", "want error, warn, info or debug (did you mean 'warn'?)"},
+    {"capture.ring_size=8MB", "want 512k to 1G, such as 8M"},
+    {"local=10.0.0.0/8,10.0.0.0/33", "'10.0.0.0/33' is not a network"},
+    {"=x", "sets nothing"},
+    {"capture=x", "is a section"},
+    {"captrue.mode=auto", "did you mean 'capture.mode'?"},
+    {"host=a\tb", "control character"},
+    {"host=a\xffz", "not UTF-8"},
+    {"host=\xc0\x80", "not UTF-8"},
+    {"host=\xe2\x82", "not UTF-8"},
+    {"host=\xed\xa0\x80", "not UTF-8"},
+    {"host=\xf4\x90\x80\x80", "not UTF-8"},
+    {"tags.a=\xc2\x85", "not UTF-8"},
+    {"host=\xe2\x82\xac\xf0\x9f\x98\x80h\xc3\xa4", NULL},
+    {"geoip.databases=", NULL},
+    {"geoip.databases=/a,,/b", "1 to 4095 bytes"},
+};
+
 static void test_set(void)
 {
-	static const struct {
-		const char *text, *want; /* NULL: it is right */
-	} cases[] = {
-	    {"interval=10s", NULL},
-	    {"capture.interfaces=eth*,!eth9", NULL},
-	    {"capture.interfaces=['!docker*', wg0]", NULL},
-	    {"capture.exclude={port: 22}", NULL},
-	    {"capture.exclude=[{process: [a, b]}, {cidr: '::1'}]", NULL},
-	    {"capture.exclude=22", "want a list of rules"},
-	    {"capture.exclude=[{prot: 22}]",
-	     "unknown key 'prot' in '--set capture.exclude[1]' (did you "
-	     "mean 'port'?)"},
-	    {"capture.exclude=[{}]", "a rule wants cidr, port or process"},
-	    {"capture.exclude=[{port: []}]", "would leave out all traffic"},
-	    {"capture.exclude=[{port: 0}]", "capture.exclude[1].port: '0' is not a port"},
-	    {"capture.exclude=[{port: 22}", "--set capture.exclude: not YAML"},
-	    {"outputs={file: {path: /x}}", NULL},
-	    {"outputs=[{file: {}}]", "file: 'path' is missing"},
-	    {"outputs=[{fiel: {path: x}}]", "unknown output 'fiel' (did you mean 'file'?)"},
-	    {"outputs=[stdout, {file: {path: x}}]", "more than 1 entries"},
-	    {"outputs=", "is empty"},
-	    {"tags=env=prod,rack=r1", NULL},
-	    {"tags={env: prod}", NULL},
-	    {"tags.env.name=prod=1", NULL},
-	    {"tags=env=a,env=b", "'env' is given twice"},
-	    {"tags.time=1", "reserved"},
-	    {"flows.max_flows=auto", NULL},
-	    {"flows.max_flows=63", "want a number from 64 to 16777216, or auto"},
-	    {"processes.cpu_share=20", NULL},
-	    {"processes.cpu_share=0%", "is not a share: want 1% to 100%, such as 10%"},
-	    {"points.exclude_tags=pid,container_id", NULL},
-	    {"points.exclude_tags=container", "(did you mean 'container_id'?)"},
-	    {"points.exclude_tags=qqqqqq", "flowline.yaml(5) lists"},
-	    {"names.enabled=Yes", NULL},
-	    {"names.enabled=1", "want true or false"},
-	    {"log.level=warning", "want error, warn, info or debug (did you mean 'warn'?)"},
-	    {"capture.ring_size=8MB", "want 512k to 1G, such as 8M"},
-	    {"local=10.0.0.0/8,10.0.0.0/33", "'10.0.0.0/33' is not a network"},
-	    {"=x", "sets nothing"},
-	    {"capture=x", "is a section"},
-	    {"captrue.mode=auto", "did you mean 'capture.mode'?"},
-	    {"host=a\tb", "control character"},
-	    {"geoip.databases=", NULL},
-	    {"geoip.databases=/a,,/b", "1 to 4095 bytes"},
-	};
+	const struct set_case *cases = set_cases;
 	struct conf c;
 	size_t i;
 	int err;
 
 	CHECK_INT(conf_default(&c), 0);
-	for (i = 0; i < COUNT(cases); i++) {
+	for (i = 0; i < COUNT(set_cases); i++) {
 		conf_errors_init(&errors);
 		err = conf_set(&c, cases[i].text, &errors);
 		CHECK_MSG((err == 0) == !cases[i].want, "%s: %s", cases[i].text, errors.text);

@@ -91,76 +91,76 @@ static void test_forms(void)
 		CHECK_MSG(load(right[i]) == 0, "%s: %s", right[i], errors.text);
 }
 
+static const struct mistake {
+	const char *text, *want; /* all that is said */
+} mistakes[] = {
+    {"flows:\n  idle_timout: 5m\n",
+     "f.yaml:2:3: unknown key 'idle_timout' in 'flows' (did you mean "
+     "'tcp_idle_timeout'?)\n"},
+    {"flows:\n  tcp_idle_timeout: 5 min\n",
+     "f.yaml:2:21: flows.tcp_idle_timeout: '5 min' is not a duration: want 1s to 24h, such "
+     "as 5m\n"},
+    {"intervall: 5s\n", "f.yaml:1:1: unknown key 'intervall' (did you mean 'interval'?)\n"},
+    {"ring_size: 5M\n",
+     "f.yaml:1:1: unknown key 'ring_size' (did you mean 'capture.ring_size'?)\n"},
+    {"dns: {interval: 5s}\n",
+     "f.yaml:1:7: unknown key 'interval' in 'dns' (did you mean the outermost "
+     "'interval'?)\n"},
+    {"dns.timeout: 5s\n", "f.yaml:1:1: unknown key 'dns.timeout': want one key for each "
+			  "part, as in dns: {timeout: "
+			  "...}\n"},
+    {"qqqqqqqqq: 1\n",
+     "f.yaml:1:1: unknown key 'qqqqqqqqq': 'flowline --print-default-config' lists them\n"},
+    {"points:\n  dns:\n    domian: no\n",
+     "f.yaml:3:5: unknown key 'domian' in 'points.dns' (did you mean 'domain'?)\n"},
+    {"interval: 5s\nhost: a\ninterval: 6s\n",
+     "f.yaml:3:1: 'interval' is given twice (first in line 1): leave one out\n"},
+    {"tags: {a: 1, a: 2}\n", "f.yaml:1:14: tags: 'a' is given twice: leave one out\n"},
+    {"tags: {a: }\n", "f.yaml:1:11: tags: 'a' is not a tag: want KEY: VALUE, such as env: prod\n"},
+    {"tags: [a, b]\n",
+     "f.yaml:1:7: tags: a list will not do: want a map, such as {env: prod, rack: r12}\n"},
+    {"interval:\n", "f.yaml:1:10: interval: has no value: want such as 10s\n"},
+    {"interval: [5s]\n",
+     "f.yaml:1:11: interval: a list will not do: want a single value, such as 10s\n"},
+    {"flows: 5\n",
+     "f.yaml:1:8: flows: a single value will not do: want settings, each in a line KEY: "
+     "VALUE\n"},
+    {"- a\n", "f.yaml:1:1: a list will not do: want settings, each in a line KEY: VALUE\n"},
+    {"[a]: b\n", "f.yaml:1:1: a list cannot be a key\n"},
+    {"capture:\n\tmode: auto\n", "f.yaml:2:1: a tab: YAML wants blanks here\n"},
+    {"host: \"a\\0b\"\n", "f.yaml:1:7: a text with a 0 byte\n"},
+    {"host: a\n---\nhost: b\n",
+     "f.yaml:2:1: a second document: one file holds one configuration\n"},
+    {"host: \xff\n", "f.yaml:1:7: not a text in UTF-8: invalid leading UTF-8 octet\n"},
+    {"local: [*x]\n", "f.yaml:1:9: *x is an alias, and there is no &x before it: quote "
+		      "what begins with *\n"},
+    {"capture: {interfaces: [*]}\n", "f.yaml:1:25: not YAML: quote what begins with *\n"},
+    {"tags: &a {b: *a}\n",
+     "f.yaml:1:14: *a is an alias, and there is no &a before it: quote what begins with "
+     "*\n"},
+    {"a: [[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]\n", "f.yaml:1:19: nested too deeply\n"},
+    {"dns: {ports: [53, 0, x]}\n",
+     "f.yaml:1:19: dns.ports: '0' is not a port: want 1 to 65535, such as [53, 5300]\n"
+     "f.yaml:1:22: dns.ports: 'x' is not a port: want 1 to 65535, such as [53, 5300]\n"},
+    {"dns: {ports: []}\n",
+     "f.yaml:1:14: dns.ports: is empty: want at least one, such as [53, 5300]\n"},
+    {"outputs: [file]\n",
+     "f.yaml:1:11: outputs[1]: unknown sink 'file' (did you mean 'file:file'?)\n"},
+    {"outputs:\n  - file:\n      pat: x\n",
+     "f.yaml:3:7: unknown key 'pat' in 'outputs[1].file' (did you mean 'path'?)\n"},
+    {"outputs:\n  - file: {}\n", "f.yaml:2:5: outputs[1]: file: 'path' is missing: want such as "
+				 "/var/log/flowline.line\n"},
+    {"capture:\n  exclude:\n    - {port: 22}\n    - {}\n",
+     "f.yaml:4:7: capture.exclude[2]: a rule wants cidr, port or process, such as {port: "
+     "22}\n"},
+};
+
 static void test_mistakes(void)
 {
-	static const struct {
-		const char *text, *want; /* all that is said */
-	} cases[] = {
-	    {"flows:\n  idle_timout: 5m\n",
-	     "f.yaml:2:3: unknown key 'idle_timout' in 'flows' (did you mean "
-	     "'tcp_idle_timeout'?)\n"},
-	    {"flows:\n  tcp_idle_timeout: 5 min\n",
-	     "f.yaml:2:21: flows.tcp_idle_timeout: '5 min' is not a duration: want 1s to 24h, such "
-	     "as 5m\n"},
-	    {"intervall: 5s\n", "f.yaml:1:1: unknown key 'intervall' (did you mean 'interval'?)\n"},
-	    {"ring_size: 5M\n",
-	     "f.yaml:1:1: unknown key 'ring_size' (did you mean 'capture.ring_size'?)\n"},
-	    {"dns: {interval: 5s}\n",
-	     "f.yaml:1:7: unknown key 'interval' in 'dns' (did you mean the outermost "
-	     "'interval'?)\n"},
-	    {"dns.timeout: 5s\n", "f.yaml:1:1: unknown key 'dns.timeout': want one key for each "
-				  "part, as in dns: {timeout: "
-				  "...}\n"},
-	    {"qqqqqqqqq: 1\n",
-	     "f.yaml:1:1: unknown key 'qqqqqqqqq': 'flowline --print-default-config' lists them\n"},
-	    {"points:\n  dns:\n    domian: no\n",
-	     "f.yaml:3:5: unknown key 'domian' in 'points.dns' (did you mean 'domain'?)\n"},
-	    {"interval: 5s\nhost: a\ninterval: 6s\n",
-	     "f.yaml:3:1: 'interval' is given twice (first in line 1): leave one out\n"},
-	    {"tags: {a: 1, a: 2}\n", "f.yaml:1:14: tags: 'a' is given twice: leave one out\n"},
-	    {"tags: {a: }\n",
-	     "f.yaml:1:11: tags: 'a' is not a tag: want KEY: VALUE, such as env: prod\n"},
-	    {"tags: [a, b]\n",
-	     "f.yaml:1:7: tags: a list will not do: want a map, such as {env: prod, rack: r12}\n"},
-	    {"interval:\n", "f.yaml:1:10: interval: has no value: want such as 10s\n"},
-	    {"interval: [5s]\n",
-	     "f.yaml:1:11: interval: a list will not do: want a single value, such as 10s\n"},
-	    {"flows: 5\n",
-	     "f.yaml:1:8: flows: a single value will not do: want settings, each in a line KEY: "
-	     "VALUE\n"},
-	    {"- a\n", "f.yaml:1:1: a list will not do: want settings, each in a line KEY: VALUE\n"},
-	    {"[a]: b\n", "f.yaml:1:1: a list cannot be a key\n"},
-	    {"capture:\n\tmode: auto\n", "f.yaml:2:1: a tab: YAML wants blanks here\n"},
-	    {"host: \"a\\0b\"\n", "f.yaml:1:7: a text with a 0 byte\n"},
-	    {"host: a\n---\nhost: b\n",
-	     "f.yaml:2:1: a second document: one file holds one configuration\n"},
-	    {"host: \xff\n", "f.yaml:1:7: not a text in UTF-8: invalid leading UTF-8 octet\n"},
-	    {"local: [*x]\n", "f.yaml:1:9: *x is an alias, and there is no &x before it: quote "
-			      "what begins with *\n"},
-	    {"capture: {interfaces: [*]}\n", "f.yaml:1:25: not YAML: quote what begins with *\n"},
-	    {"tags: &a {b: *a}\n",
-	     "f.yaml:1:14: *a is an alias, and there is no &a before it: quote what begins with "
-	     "*\n"},
-	    {"a: [[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]\n", "f.yaml:1:19: nested too deeply\n"},
-	    {"dns: {ports: [53, 0, x]}\n",
-	     "f.yaml:1:19: dns.ports: '0' is not a port: want 1 to 65535, such as [53, 5300]\n"
-	     "f.yaml:1:22: dns.ports: 'x' is not a port: want 1 to 65535, such as [53, 5300]\n"},
-	    {"dns: {ports: []}\n",
-	     "f.yaml:1:14: dns.ports: is empty: want at least one, such as [53, 5300]\n"},
-	    {"outputs: [file]\n",
-	     "f.yaml:1:11: outputs[1]: unknown sink 'file' (did you mean 'file:file'?)\n"},
-	    {"outputs:\n  - file:\n      pat: x\n",
-	     "f.yaml:3:7: unknown key 'pat' in 'outputs[1].file' (did you mean 'path'?)\n"},
-	    {"outputs:\n  - file: {}\n",
-	     "f.yaml:2:5: outputs[1]: file: 'path' is missing: want such as "
-	     "/var/log/flowline.line\n"},
-	    {"capture:\n  exclude:\n    - {port: 22}\n    - {}\n",
-	     "f.yaml:4:7: capture.exclude[2]: a rule wants cidr, port or process, such as {port: "
-	     "22}\n"},
-	};
+	const struct mistake *cases = mistakes;
 	size_t i;
 
-	for (i = 0; i < COUNT(cases); i++) {
+	for (i = 0; i < COUNT(mistakes); i++) {
 		CHECK_MSG(load(cases[i].text) == FL_EUSAGE, "%s", cases[i].text);
 		CHECK_MSG(!strcmp(errors.text, cases[i].want), "got    %s    wanted %s",
 			  errors.text, cases[i].want);

@@ -1,5 +1,5 @@
-/* test_http_template.c - flows/http_template.c: paths as well known APIs have them, and what every template
- * promises.
+/* test_http_template.c - flows/http_template.c: paths as well known APIs have them, and what every
+ * template promises.
  */
 #include "flows/http_template.h"
 
@@ -12,11 +12,12 @@ struct path_case {
 };
 
 /* clang-format off */
-static const struct path_case cases[] = {
+static const struct path_case paths[] = {
 	/* GitHub-like */
 	{"/user/123", "/user/{id}"},
 	{"/repos/acme/widget/issues/1347/comments", "/repos/acme/widget/issues/{id}/comments"},
-	{"/repos/acme/widget/commits/9fb29c734f9e98adc1f2f3c4629fe487cb93f2dd", "/repos/acme/widget/commits/{id}"},
+	{"/repos/acme/widget/commits/9fb29c734f9e98adc1f2f3c4629fe487cb93f2dd",
+	 "/repos/acme/widget/commits/{id}"},
 	{"/repos/acme/widget/git/trees/9fb29c73", "/repos/acme/widget/git/trees/{id}"},
 	{"/repos/acme/hello-world/contents/src/main.c", NULL},
 	{"/repos/acme/widget/releases/tags/v1.2.3", NULL},
@@ -25,29 +26,36 @@ static const struct path_case cases[] = {
 	{"/gists/aa5a315d61ae9438b18d", "/gists/{id}"},
 	/* Kubernetes-like */
 	{"/api/v1/namespaces/kube-system/pods", NULL},
-	{"/api/v1/namespaces/kube-system/pods/coredns-5d78c9869d-k2xzp/log", "/api/v1/namespaces/kube-system/pods/{id}/log"},
+	{"/api/v1/namespaces/kube-system/pods/coredns-5d78c9869d-k2xzp/log",
+	 "/api/v1/namespaces/kube-system/pods/{id}/log"},
 	{"/api/v1/namespaces/prod/pods/fluentd-x7k2p", "/api/v1/namespaces/prod/pods/fluentd-{id}"},
 	{"/api/v1/namespaces/prod/pods/web-0", NULL},
 	{"/apis/apps/v1/namespaces/prod/deployments/web-frontend/scale", NULL},
 	{"/apis/autoscaling/v2beta1/horizontalpodautoscalers", NULL},
 	{"/apis/rbac.authorization.k8s.io/v1/clusterroles", NULL},
-	{"/v2/library/nginx/blobs/sha256:31b3f1ad4ce1f369084d0f959813c51df0ca17d9877d5ee88c2db01ff88430ff", "/v2/library/nginx/blobs/{id}"},
+	{"/v2/library/nginx/blobs/sha256:31b3f1ad4ce1f369084d0f959813c51df0ca17d9877d5ee8",
+	 "/v2/library/nginx/blobs/{id}"},
 	{"/v2/library/nginx/manifests/1.25.3", NULL},
 	/* S3-like */
-	{"/my-bucket/photos/2024/01/31/IMG_20240131_123456.jpg", "/my-bucket/photos/{id}/{id}/{id}/IMG_{id}_{id}.jpg"},
-	{"/my-bucket/backups/db-2024-01-31T02:00:00Z.sql.gz", "/my-bucket/backups/db-{date}.sql.gz"},
-	{"/my-bucket/year=2024/month=1/part-00000.parquet", "/my-bucket/year={id}/month={id}/part-{id}.parquet"},
+	{"/my-bucket/photos/2024/01/31/IMG_20240131_123456.jpg",
+	 "/my-bucket/photos/{id}/{id}/{id}/IMG_{id}_{id}.jpg"},
+	{"/my-bucket/backups/db-2024-01-31T02:00:00Z.sql.gz",
+	 "/my-bucket/backups/db-{date}.sql.gz"},
+	{"/my-bucket/year=2024/month=1/part-00000.parquet",
+	 "/my-bucket/year={id}/month={id}/part-{id}.parquet"},
 	{"/my-bucket/550e8400-e29b-41d4-a716-446655440000.png", "/my-bucket/{id}.png"},
 	{"/my-bucket/user-550E8400-E29B-41D4-A716-446655440000/avatar", "/my-bucket/{id}/avatar"},
 	/* Elasticsearch-like */
 	{"/logs-2024.01.31/_search", "/logs-{date}/_search"},
 	{"/logs-2024.01.31/_doc/AVwXyZ12abCDefGH3kL9", "/logs-{date}/_doc/{id}"},
-	{"/.ds-logs-nginx-default-2024.01.31-000001/_bulk", "/.ds-logs-nginx-default-{date}-{id}/_bulk"},
+	{"/.ds-logs-nginx-default-2024.01.31-000001/_bulk",
+	 "/.ds-logs-nginx-default-{date}-{id}/_bulk"},
 	{"/_cluster/health", NULL},
 	/* WordPress-like */
 	{"/2024/01/31/hello-world/", "/{id}/{id}/{id}/hello-world/"},
 	{"/wp-json/wp/v2/posts/4711", "/wp-json/wp/v2/posts/{id}"},
-	{"/wp-content/uploads/2023/11/cat-photo-1024x768.jpg", "/wp-content/uploads/{id}/{id}/cat-photo-1024x768.jpg"},
+	{"/wp-content/uploads/2023/11/cat-photo-1024x768.jpg",
+	 "/wp-content/uploads/{id}/{id}/cat-photo-1024x768.jpg"},
 	{"/wp-includes/js/jquery/jquery-migrate.min.js", NULL},
 	{"/wp-login.php", NULL},
 	/* bundles and files */
@@ -63,7 +71,8 @@ static const struct path_case cases[] = {
 	{"/users/jane.doe%40example.com", "/users/{email}"},
 	{"/@babel/core", NULL},
 	{"/npm/react@18.2.0/umd/react.production.min.js", NULL},
-	{"/t/eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N", "/t/{id}"},
+	{"/t/eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3",
+	 "/t/{id}"},
 	{"/watch/dQw4w9WgXcQ", "/watch/{id}"},
 	{"/d/01ARZ3NDEKTSV4RRFFQ69G5FAV", "/d/{id}"},
 	{"/d/5f3e2a1b9c8d7e6f5a4b3c2d/edit", "/d/{id}/edit"},
@@ -94,11 +103,11 @@ static void test_paths(void)
 	size_t i, len;
 	bool full;
 
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const char *want = cases[i].want ? cases[i].want : cases[i].path;
+	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		const char *want = paths[i].want ? paths[i].want : paths[i].path;
 
-		len = http_template(cases[i].path, strlen(cases[i].path), false, out, sizeof(out) - 1,
-				    &full);
+		len = http_template(paths[i].path, strlen(paths[i].path), false, out,
+				    sizeof(out) - 1, &full);
 		out[len] = 0;
 		CHECK_STR(out, want);
 		CHECK(!full);
@@ -161,7 +170,8 @@ static size_t count_found(const char *alphabet, size_t len, size_t n)
 
 static void test_random_ids(void)
 {
-	static const char base62[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	static const char base62[] =
+	    "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 	CHECK_INT(count_found("0123456789", 1, 1000), 1000);
 	CHECK_INT(count_found("0123456789", 19, 1000), 1000);

@@ -1,4 +1,5 @@
-/* test_names.c - flows/names.c, and how flows/dns_pending.c feeds it: only what answers a query is learnt.
+/* test_names.c - flows/names.c, and how flows/dns_pending.c feeds it: only what answers a query is
+ * learnt.
  */
 #include "flows/names.h"
 
@@ -37,7 +38,8 @@ static size_t wire(const char *text, uint8_t *out)
 	return at + 1;
 }
 
-static void learn(struct names *n, int client, int addr, const char *name, uint32_t ttl_s, uint64_t at_s)
+static void learn(struct names *n, int client, int addr, const char *name, uint32_t ttl_s,
+		  uint64_t at_s)
 {
 	struct ip_addr c = v4(10, 0, 0, client), a = v4(93, 0, addr >> 8, addr & 255);
 	uint8_t name_wire[DNS_NAME_MAX];
@@ -147,8 +149,8 @@ static void test_full(void)
 	CHECK_STR(name_at(n, 1, 0, 1005), "x.example"); /* held */
 	CHECK_STR(name_at(n, 1, 9, 1005), "");
 	CHECK_STR(text_of(n, held), "x.example");
-	CHECK_STR(name_at(n, 1, 0, 1600), "");          /* no new flow begins with it any more ... */
-	CHECK_STR(text_of(n, held), "x.example");       /* ... but the old one keeps it */
+	CHECK_STR(name_at(n, 1, 0, 1600), "");    /* no new flow begins with it any more ... */
+	CHECK_STR(text_of(n, held), "x.example"); /* ... but the old one keeps it */
 	names_hold(n, held);
 	names_release(n, held);
 	for (i = 0; i < 10; i++)
@@ -164,7 +166,8 @@ static void test_full(void)
 	names_free(n);
 }
 
-/* All held: nothing is learnt, and that is counted; what is replaced while held goes with its release. */
+/* All held: nothing is learnt, and that is counted; what is replaced while held goes with its
+ * release. */
 static void test_all_held(void)
 {
 	struct names *n = table(NAMES_PER_ADDRESS + 1);
@@ -228,7 +231,8 @@ static void test_random(void)
 	names_free(n);
 }
 
-/* --- fed by DNS messages ---------------------------------------------------------------------------- */
+/* --- fed by DNS messages
+ * ---------------------------------------------------------------------------- */
 
 struct feed {
 	struct local local; /* empty */
@@ -253,7 +257,9 @@ static void ignore_end(void *ctx, uint64_t cycle_end_ns)
 
 static void feed_open(struct feed *f)
 {
-	struct points_config pc = {.max_netflow = 16, .max_transactions = 64, .dns_domain = true,
+	struct points_config pc = {.max_netflow = 16,
+				   .max_transactions = 64,
+				   .dns_domain = true,
 				   .sink = {ignore_point, ignore_end, NULL}};
 	struct dns_pending_config dc = {.max_pending = 16, .timeout_ns = 5 * S};
 	struct ip_addr client = v4(10, 0, 0, 1), server = v4(10, 0, 0, 53);
@@ -288,8 +294,8 @@ static uint8_t *put16(uint8_t *p, uint32_t v)
 	return p + 2;
 }
 
-static uint8_t *put_record(uint8_t *p, const char *owner, uint32_t type, uint32_t ttl_s, const void *data,
-			   size_t len)
+static uint8_t *put_record(uint8_t *p, const char *owner, uint32_t type, uint32_t ttl_s,
+			   const void *data, size_t len)
 {
 	p += wire(owner, p);
 	p = put16(put16(p, type), 1);
@@ -300,7 +306,8 @@ static uint8_t *put_record(uint8_t *p, const char *owner, uint32_t type, uint32_
 }
 
 /* A query, or an answer with a CNAME to cdn.test and the address 93.0.0.`addr` there. */
-static void message(struct feed *f, bool response, uint32_t id, const char *name, int addr, uint32_t rcode)
+static void message(struct feed *f, bool response, uint32_t id, const char *name, int addr,
+		    uint32_t rcode)
 {
 	uint8_t msg[512] = {0}, *p = msg, alias[64], v4_bytes[4] = {93, 0, 0, (uint8_t)addr};
 
@@ -313,8 +320,8 @@ static void message(struct feed *f, bool response, uint32_t id, const char *name
 		p = put_record(p, name, 5, 300, alias, wire("cdn.test", alias));
 		p = put_record(p, "cdn.test", 1, 3600, v4_bytes, 4);
 	}
-	CHECK(dns_pending_message(f->dns, &f->key, response ? 1 : 0, 1234567, msg, (size_t)(p - msg), true,
-				  f->now_ns));
+	CHECK(dns_pending_message(f->dns, &f->key, response ? 1 : 0, 1234567, msg,
+				  (size_t)(p - msg), true, f->now_ns));
 }
 
 static void test_learning(void)
@@ -324,9 +331,10 @@ static void test_learning(void)
 	feed_open(&f);
 	message(&f, false, 7, "www.shop.test", 0, 0);
 	message(&f, true, 7, "www.shop.test", 5, 0);
-	CHECK_STR(name_at(f.names, 1, 5, TIME + 299), "www.shop.test"); /* the question, not the CNAME */
-	CHECK_STR(name_at(f.names, 1, 5, TIME + 300), "");              /* the smallest TTL of the chain */
-	message(&f, true, 7, "www.shop.test", 6, 0);                    /* a second answer */
+	CHECK_STR(name_at(f.names, 1, 5, TIME + 299),
+		  "www.shop.test");                        /* the question, not the CNAME */
+	CHECK_STR(name_at(f.names, 1, 5, TIME + 300), ""); /* the smallest TTL of the chain */
+	message(&f, true, 7, "www.shop.test", 6, 0);       /* a second answer */
 	CHECK_STR(name_at(f.names, 1, 6, TIME), "");
 	feed_close(&f);
 }
@@ -351,7 +359,8 @@ static void test_unmatched(void)
 
 static void test_not_learnt(void)
 {
-	struct ip_addr client = v4(10, 0, 0, 1), nowhere = v4(0, 0, 0, 0), addr = v4(93, 0, 0, 1), none;
+	struct ip_addr client = v4(10, 0, 0, 1), nowhere = v4(0, 0, 0, 0), addr = v4(93, 0, 0, 1),
+		       none;
 	struct names *n = table(4);
 	uint8_t name[DNS_NAME_MAX + 1] = {1, 'a', 0};
 

@@ -1,4 +1,5 @@
-/* fuzz_http_template.c - any bytes as a path: bounds, the same slashes, and a template that needs no other.
+/* fuzz_http_template.c - any bytes as a path: bounds, the same slashes, and a template that needs
+ * no other.
  *
  * Input: a byte for the room, one of switches, the path.
  */

@@ -52,6 +52,15 @@ static void take_texts(struct piece_of_input *t, const uint8_t *p, size_t size)
 	}
 }
 
+static struct geo_info places[2];
+
+static struct text text_of(const struct piece_of_input *t)
+{
+	struct text text = {t->s, (uint32_t)t->len};
+
+	return text;
+}
+
 static void make_point(struct point *p, const uint8_t *data, const struct piece_of_input *t)
 {
 	uint8_t fill[sizeof(p->u.netflow)];
@@ -69,6 +78,19 @@ static void make_point(struct point *p, const uint8_t *data, const struct piece_
 	memcpy(&p->src.addr, fill, 16);
 	addr_from_v4(&p->dst.addr, fill);
 	memcpy(&p->src.port, fill, 2);
+	p->dst.addr_other = data[5] & 1;
+	p->dst.port_other = data[5] & 2;
+	if (data[5] & 4) {
+		p->pid = data[6];
+		p->process_name = p->dst_domain = text_of(&t[3]);
+		p->container_id = text_of(&t[4]);
+		places[0].city = places[1].isp = text_of(&t[4]);
+		places[1].has_coordinates = true;
+		memcpy(&places[1].lat, data + 2, 8);
+		places[1].lon = data[7];
+		p->src_geo = &places[0];
+		p->dst_geo = &places[1];
+	}
 	if (p->kind == POINT_DNSFLOW) {
 		memcpy(&p->u.dnsflow.count, fill, 8);
 		memcpy(&p->u.dnsflow.rcode, fill, 4);

@@ -16,7 +16,7 @@
 enum { DECODE_ITEMS = 256, DECODE_BYTES = 128 * 1024 };
 
 struct decoded_item {
-	char type; /* 't' tag, 'i' integer, 's' string, 'b' bool */
+	char type; /* 't' tag, 'i' integer, 'f' float (digits, a point, digits), 's' string, 'b' bool */
 	size_t key_len, len;
 	const char *key, *value; /* the original bytes */
 };
@@ -170,6 +170,25 @@ static inline bool decode_integer(struct decode_cursor *c, struct decoded_item *
 	return true;
 }
 
+/* What is behind the integer part of a float. */
+static inline bool decode_fraction(struct decode_cursor *c, struct decoded_item *it)
+{
+	const char *start = c->p++;
+	size_t len;
+
+	if (c->p == c->end || *c->p < '0' || *c->p > '9')
+		return decode_fail(c, "no digit behind the point");
+	while (c->p < c->end && *c->p >= '0' && *c->p <= '9')
+		c->p++;
+	len = (size_t)(c->p - start);
+	it->type = 'f';
+	memcpy(c->d->bytes + c->d->used - 1, start, len); /* over the final 0 */
+	it->len += len;
+	c->d->used += len;
+	c->d->bytes[c->d->used - 1] = 0;
+	return true;
+}
+
 static inline bool decode_value(struct decode_cursor *c, struct decoded_item *it)
 {
 	if (c->p == c->end)
@@ -185,6 +204,8 @@ static inline bool decode_value(struct decode_cursor *c, struct decoded_item *it
 	}
 	if (!decode_integer(c, it))
 		return false;
+	if (c->p < c->end && *c->p == '.')
+		return decode_fraction(c, it);
 	if (c->p == c->end || *c->p++ != 'i')
 		return decode_fail(c, "integer without i");
 	return true;

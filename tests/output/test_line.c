@@ -174,6 +174,7 @@ static void test_dnsflow(void)
 	p.u.dnsflow.rcode = -1;
 	p.u.dnsflow.retries = 3;
 	p.u.dnsflow.query_type = 28;
+	p.has = POINT_HAS_QUERY_TYPE;
 	check_line_once(NULL, 0, false, &p,
 			"dnsflow," FLOW_TAGS "host=h1,source=dnsflow," SRC_TAGS
 			",sub_source=N/A,transport=udp count=2i,rcode=-1i,query_type=\"AAAA\","
@@ -182,7 +183,7 @@ static void test_dnsflow(void)
 			"dnsflow," FLOW_TAGS
 			"host=h1,query_type=AAAA,rcode=-1,source=dnsflow," SRC_TAGS
 			",sub_source=N/A,transport=udp count=2i,retries=3i" TIME);
-	p.has = POINT_HAS_LATENCY | POINT_HAS_DOMAIN;
+	p.has = POINT_HAS_LATENCY | POINT_HAS_DOMAIN | POINT_HAS_QUERY_TYPE;
 	p.u.dnsflow.latency_ns = 1500;
 	p.u.dnsflow.latency_max_ns = 2000;
 	p.u.dnsflow.rcode = 3;
@@ -314,6 +315,7 @@ static void test_long_texts(void)
 	char *s = malloc(5000), *out;
 	struct point p = base_point(POINT_HTTPFLOW);
 	const struct decoded_item *it;
+	struct geo_info g = {.has_coordinates = false};
 	int key_tags, fill;
 
 	for (key_tags = 0; key_tags < 2; key_tags++) {
@@ -324,6 +326,8 @@ static void test_long_texts(void)
 			memset(s, fill == 0 ? '\n' : fill == 1 ? '\\' : 0xa9, 5000);
 			p.u.httpflow.path.s = p.u.httpflow.method.s = s;
 			p.u.httpflow.path.len = p.u.httpflow.method.len = 4999;
+			g.country = g.province = g.city = g.isp = g.asn = p.u.httpflow.path;
+			p.src_geo = p.dst_geo = &g;
 			CHECK(decode_line(&d, out, line_encode(e, &p, out)));
 		}
 		for (fill = 0; fill < 4998; fill += 3)
@@ -352,6 +356,126 @@ static void test_long_texts(void)
 		line_encoder_free(e);
 	}
 	free(s);
+}
+
+static struct geo_info place(const char *country, const char *city, double lat, double lon)
+{
+	struct geo_info g = {.country = text_of(country),
+			     .city = text_of(city),
+			     .isp = text_of("A, B=C"),
+			     .asn = text_of("64500"),
+			     .has_coordinates = true,
+			     .lat = lat,
+			     .lon = lon};
+
+	return g;
+}
+
+/* What enrichment adds: in its place in the order, escaped, absent where it is not known. */
+static void test_enriched(void)
+{
+	struct geo_info src = place("DE", "", 0, 0),
+			dst = place("AT", "Linz \\", 48.30639, -14.28611);
+	struct line_encoder *e = encoder(NULL, 0, false);
+	struct point p = base_point(POINT_NETFLOW);
+
+	dst.province = text_of("Upper\nAustria");
+	p.pid = 4711;
+	p.process_name = text_of("my app\xff");
+	p.container_id = text_of("3f9ac2d1");
+	p.dst_domain = text_of("www.example.com");
+	p.src_geo = &src;
+	p.dst_geo = &dst;
+	check_line(e, &p,
+		   "netflow,container_id=3f9ac2d1,direction=outgoing,dst_asn=64500,dst_city=Linz\\ "
+		   "\\x5c,dst_country=AT,dst_domain=www.example.com,dst_ip=93.184.216.34,"
+		   "dst_ip_type=public,dst_isp=A\\,\\ B\\=C,dst_port=443,"
+		   "dst_province=Upper\\x0aAustria,family=IPv4,host=h1,pid=4711,"
+		   "process_name=my\\ app\\xff,source=netflow,src_asn=64500,src_country=DE,"
+		   "src_ip=10.0.0.7,src_ip_type=private,src_isp=A\\,\\ B\\=C,src_port=*,"
+		   "sub_source=N/A,transport=tcp bytes_read=0i,bytes_written=0i,packets_read=0i,"
+		   "packets_written=0i,dst_lat=48.30639,dst_lon=-14.28611" TIME);
+	/* of a DNS point only the places */
+	p.kind = POINT_DNSFLOW;
+	p.src_geo = NULL;
+	dst = place("AT", "", 1, 2);
+	dst.isp.len = dst.asn.len = 0;
+	memset(&p.u, 0, sizeof(p.u));
+	check_line(e, &p,
+		   "dnsflow,direction=outgoing,dst_country=AT,dst_ip=93.184.216.34,"
+		   "dst_ip_type=public,dst_port=443,family=IPv4,host=h1,source=dnsflow," SRC_TAGS
+		   ",sub_source=N/A,transport=tcp count=0i,rcode=0i,retries=0i" TIME);
+	line_encoder_free(e);
+}
+
+static void test_coordinates(void)
+{
+	static const struct {
+		double lat, lon;
+		const char *want;
+	} rows[] = {
+	    {0, 0, ",dst_lat=0.0,dst_lon=0.0 "},
+	    {-0.0000001, -0.5, ",dst_lat=0.0,dst_lon=-0.5 "},
+	    {90, -180, ",dst_lat=90.0,dst_lon=-180.0 "},
+	    {89.9999999, 0.000001, ",dst_lat=90.0,dst_lon=0.000001 "},
+	    {90.1, 181, ",packets_written=0i "},
+	    {0.0 / 0.0, 1, ",packets_written=0i,dst_lon=1.0 "},
+	};
+	struct line_encoder *e = encoder(NULL, 0, false);
+	char *out = malloc(line_encoder_max(e) + 1);
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct geo_info g = place("", "", rows[i].lat, rows[i].lon);
+		struct point p = base_point(POINT_NETFLOW);
+
+		p.dst_geo = &g;
+		out[line_encode(e, &p, out)] = 0;
+		CHECK_MSG(strstr(out, rows[i].want), "%s: %s", rows[i].want, out);
+	}
+	free(out);
+	line_encoder_free(e);
+}
+
+/* What is left out by the point, by the configuration, and what is folded. */
+static void test_left_out(void)
+{
+	static const char *const exclude[] = {"host", "zone", "dst_ip", "transport", "path"};
+	static const struct line_tag tags[] = {{"zone", "eu"}, {"env", "prod"}};
+	struct line_config c = {.host = "h1",
+				.tags = tags,
+				.ntags = 2,
+				.address_class = class_of,
+				.exclude = exclude,
+				.nexclude = 5,
+				.key_fields_as_tags = true};
+	struct line_encoder *e = line_encoder_new(&c);
+	struct point p = base_point(POINT_HTTPFLOW);
+
+	if (!e)
+		abort();
+	p.u.httpflow.method = text_of("GET");
+	p.u.httpflow.path = text_of("/a");
+	p.absent = POINT_TAG_BIT(POINT_TAG_SRC_IP) | POINT_TAG_BIT(POINT_TAG_HTTP_VERSION);
+	p.dst.port_other = true;
+	check_line(e, &p,
+		   "httpflow,direction=outgoing,dst_ip_type=public,dst_port=~other,env=prod,"
+		   "family=IPv4,method=GET,source=httpflow,src_ip_type=private,src_port=*,"
+		   "status_code=0,sub_source=N/A count=0i" TIME);
+	line_encoder_free(e);
+	e = encoder(NULL, 0, false);
+	p.absent = (1U << POINT_TAGS) - 1;
+	check_line(e, &p, "httpflow,host=h1,source=httpflow,sub_source=N/A count=0i" TIME);
+	p.kind = POINT_DNSFLOW;
+	memset(&p.u, 0, sizeof(p.u));
+	p.has = POINT_HAS_DOMAIN | POINT_HAS_QUERY_TYPE;
+	p.absent = (1U << POINT_TAGS) - 1 - POINT_TAG_BIT(POINT_TAG_DST_IP) -
+		   POINT_TAG_BIT(POINT_TAG_DST_IP_TYPE);
+	p.dst.addr_other = true; /* its class may still be told */
+	check_line(e, &p,
+		   "dnsflow,dst_ip=~other,dst_ip_type=public,host=h1,source=dnsflow,sub_source=N/A "
+		   "count=0i,retries=0i" TIME);
+	line_encoder_free(e);
 }
 
 static uint32_t random_state = 1;
@@ -412,5 +536,6 @@ static void test_random_points(void)
 
 TEST_MAIN({"netflow", test_netflow}, {"addresses", test_addresses}, {"dnsflow", test_dnsflow},
 	  {"httpflow", test_httpflow}, {"self", test_self}, {"custom tags", test_custom_tags},
-	  {"limits", test_limits}, {"long texts", test_long_texts},
+	  {"enriched", test_enriched}, {"coordinates", test_coordinates},
+	  {"left out", test_left_out}, {"limits", test_limits}, {"long texts", test_long_texts},
 	  {"random points", test_random_points})

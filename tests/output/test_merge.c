@@ -33,9 +33,11 @@ static const char *class_of(const struct ip_addr *a)
 static void total_point(struct totals *t, const struct point *p)
 {
 	const struct point_netflow *n = &p->u.netflow;
-	const uint64_t net[] = {n->bytes_read, n->bytes_written, n->packets_read, n->packets_written};
-	const uint64_t tcp[] = {n->retransmits, n->retransmits_peer, n->tcp_established, n->tcp_closed,
-				n->tcp_syn_retransmits, n->tcp_connect_failed, n->tcp_resets};
+	const uint64_t net[] = {n->bytes_read, n->bytes_written, n->packets_read,
+				n->packets_written};
+	const uint64_t tcp[] = {n->retransmits, n->retransmits_peer,    n->tcp_established,
+				n->tcp_closed,  n->tcp_syn_retransmits, n->tcp_connect_failed,
+				n->tcp_resets};
 	uint64_t max = 0;
 	size_t i;
 
@@ -86,7 +88,8 @@ static bool means_are_right(const struct point *p)
 	if (!(p->has & POINT_HAS_LATENCY))
 		return true;
 	if (p->kind == POINT_DNSFLOW)
-		return p->u.dnsflow.latency_ns == p->u.dnsflow.latency_sum_ns / p->u.dnsflow.answered;
+		return p->u.dnsflow.latency_ns ==
+		       p->u.dnsflow.latency_sum_ns / p->u.dnsflow.answered;
 	return p->u.httpflow.latency_ns == p->u.httpflow.latency_sum_ns / p->u.httpflow.answered;
 }
 
@@ -172,7 +175,8 @@ static size_t count_alike(struct seen *s)
 	return alike;
 }
 
-/* --- random points ---------------------------------------------------------------------------------- */
+/* --- random points
+ * ---------------------------------------------------------------------------------- */
 
 static uint64_t random_state;
 
@@ -218,10 +222,25 @@ static void make_counts(struct point *p)
 	struct point_netflow *n = &p->u.netflow;
 
 	if (p->kind == POINT_NETFLOW) {
-		struct point_netflow v = {below(1 << 20), below(1 << 20), below(99), below(99), below(9),
-					  below(9), 0, 0, below(3), below(3), 0, below(3), below(3),
-					  below(3), 1 + below(5), below(1 << 20), below(1 << 20),
-					  1 + below(5), below(1 << 30)};
+		struct point_netflow v = {below(1 << 20),
+					  below(1 << 20),
+					  below(99),
+					  below(99),
+					  below(9),
+					  below(9),
+					  0,
+					  0,
+					  below(3),
+					  below(3),
+					  0,
+					  below(3),
+					  below(3),
+					  below(3),
+					  1 + below(5),
+					  below(1 << 20),
+					  below(1 << 20),
+					  1 + below(5),
+					  below(1 << 30)};
 
 		*n = v;
 		n->rtt_us = n->rtt_sum_us / n->rtt_samples;
@@ -233,18 +252,26 @@ static void make_counts(struct point *p)
 	p->has = (below(2) ? POINT_HAS_LATENCY : 0) | POINT_HAS_DOMAIN |
 		 (below(9) ? POINT_HAS_QUERY_TYPE : 0);
 	if (p->kind == POINT_DNSFLOW) {
-		struct point_dnsflow v = {.count = 1 + below(9), .retries = below(3), .answered = 1 + below(4),
-					  .latency_sum_ns = below(1 << 30), .latency_max_ns = below(1 << 30),
-					  .rcode = (int32_t)below(5) - 1, .query_type = (uint16_t)below(30),
+		struct point_dnsflow v = {.count = 1 + below(9),
+					  .retries = below(3),
+					  .answered = 1 + below(4),
+					  .latency_sum_ns = below(1 << 30),
+					  .latency_max_ns = below(1 << 30),
+					  .rcode = (int32_t)below(5) - 1,
+					  .query_type = (uint16_t)below(30),
 					  .domain = word(domains, 5)};
 
 		v.latency_ns = v.latency_sum_ns / v.answered;
 		p->u.dnsflow = v;
 	} else {
-		struct point_httpflow v = {.count = 1 + below(9), .answered = 1 + below(4),
-					   .latency_sum_ns = below(1 << 30), .latency_max_ns = below(1 << 30),
-					   .method = word(methods, 2), .path = word(paths, 7),
-					   .truncated = !below(5), .status_code = (uint16_t)(200 + below(3)),
+		struct point_httpflow v = {.count = 1 + below(9),
+					   .answered = 1 + below(4),
+					   .latency_sum_ns = below(1 << 30),
+					   .latency_max_ns = below(1 << 30),
+					   .method = word(methods, 2),
+					   .path = word(paths, 7),
+					   .truncated = !below(5),
+					   .status_code = (uint16_t)(200 + below(3)),
 					   .version = (uint8_t)below(4)};
 
 		v.latency_ns = v.latency_sum_ns / v.answered;
@@ -279,7 +306,8 @@ static void make_point(struct point *p, uint32_t addresses)
 	make_counts(p);
 }
 
-/* --- tests ------------------------------------------------------------------------------------------ */
+/* --- tests
+ * ------------------------------------------------------------------------------------------ */
 
 /* One cycle of points; what came out. */
 static struct seen *run(const struct merge_config *config, uint64_t seed, uint32_t addresses,
@@ -311,8 +339,8 @@ static struct seen *run(const struct merge_config *config, uint64_t seed, uint32
 	return s;
 }
 
-/* The same totals with any combination of exclusions, limit and place of key fields; never two points
- * alike; never more than the limit; and twice the same. */
+/* The same totals with any combination of exclusions, limit and place of key fields; never two
+ * points alike; never more than the limit; and twice the same. */
 static void test_totals(void)
 {
 	const char *names[POINT_TAGS];
@@ -321,7 +349,8 @@ static void test_totals(void)
 
 	for (round = 0; round < 96; round++) {
 		struct totals in[POINT_SELF], in2[POINT_SELF];
-		struct merge_config c = {.exclude = names, .max_points = round % 5 ? 3 * POINTS : 200,
+		struct merge_config c = {.exclude = names,
+					 .max_points = round % 5 ? 3 * POINTS : 200,
 					 .key_fields_as_tags = round & 1};
 		struct merge_stats st, st2;
 		struct seen *s, *s2;
@@ -416,8 +445,8 @@ static void test_exclude(void)
 {
 	static const char *const names[] = {"dst_ip", "host", "no_such_tag"};
 	static const struct geo_info berlin = {.has_coordinates = true, .lat = 52.5, .lon = 13.4};
-	struct merge_config c = {.exclude = names, .nexclude = 3, .max_points = 10,
-				 .address_class = class_of};
+	struct merge_config c = {
+	    .exclude = names, .nexclude = 3, .max_points = 10, .address_class = class_of};
 	struct seen *s = seen_new(&c);
 	struct point_sink next = {see_point, see_end, s}, sink;
 	struct point p;
@@ -436,10 +465,11 @@ static void test_exclude(void)
 	}
 	sink.end(sink.ctx, 9);
 	CHECK_INT(s->n, 2);
-	CHECK_STR(s->lines[0], "netflow,direction=outgoing,dst_ip_type=private,dst_port=80,family=IPv4,"
-			       "source=netflow,src_ip=192.0.1.1,src_ip_type=private,src_port=*,"
-			       "sub_source=N/A,transport=tcp bytes_read=2i,bytes_written=0i,"
-			       "packets_read=0i,packets_written=0i,dst_lat=52.5,dst_lon=13.4 9\n");
+	CHECK_STR(s->lines[0],
+		  "netflow,direction=outgoing,dst_ip_type=private,dst_port=80,family=IPv4,"
+		  "source=netflow,src_ip=192.0.1.1,src_ip_type=private,src_port=*,"
+		  "sub_source=N/A,transport=tcp bytes_read=2i,bytes_written=0i,"
+		  "packets_read=0i,packets_written=0i,dst_lat=52.5,dst_lon=13.4 9\n");
 	/* no class; and of two places, so of none */
 	CHECK(!strstr(s->lines[1], "dst_ip_type") && strstr(s->lines[1], "bytes_read=2i"));
 	CHECK(!strstr(s->lines[1], "dst_lat"));

@@ -1,0 +1,188 @@
+/* attribution.c - see attribution.h. */
+#include "collector/attribution.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "collector/pipeline.h"
+#include "common/log.h"
+
+#define NS_PER_MS 1000000ULL
+
+enum {
+	WORK_MS = 20,   /* while flows wait: a connection of a few ms is asked for in time */
+	IDLE_MS = 1000, /* the scan of /proc goes on */
+};
+
+int attribution_open(struct attribution *a, const struct conf *conf, struct engine *engine)
+{
+	struct owners_config c;
+	int err;
+
+	memset(a, 0, sizeof(*a));
+	a->conf = conf;
+	a->engine = engine;
+	if (!conf->processes.enabled)
+		return 0;
+	owners_config_default(&c);
+	c.cpu_share = conf->processes.cpu_percent / 100.0;
+	if (!conf->processes.namespaces)
+		c.max_netns = 1;
+	err = owners_new(&a->owners, &c);
+	if (err)
+		log_error("processes: %s; processes.enabled: false does without", fl_strerror(err));
+	else
+		a->work_ns = 1;
+	return err;
+}
+
+void attribution_close(struct attribution *a)
+{
+	owners_free(a->owners);
+	memset(a, 0, sizeof(*a));
+}
+
+void attribution_new_flow(void *ctx, const struct flow_key *key, unsigned int ends)
+{
+	struct attribution *a = ctx;
+	uint64_t now_ns = monotonic_ns();
+
+	if (!a->owners || !owners_add(a->owners, key, ends, now_ns))
+		return;
+	if (!a->work_ns || a->work_ns > now_ns + WORK_MS * NS_PER_MS)
+		a->work_ns = now_ns + WORK_MS / 2 * NS_PER_MS;
+}
+
+static bool nets_fit(const struct conf_nets *nets, const struct flow_key *key)
+{
+	struct ip_addr a;
+	size_t i;
+	int end;
+
+	for (i = 0; i < nets->n; i++)
+		for (end = 0; end < 2; end++) {
+			flow_key_addr(key, end, &a);
+			if (net_contains(&nets->v[i], &a))
+				return true;
+		}
+	return !nets->n;
+}
+
+static bool ports_fit(const struct conf_ports *ports, const struct flow_key *key)
+{
+	size_t i;
+
+	for (i = 0; i < ports->n; i++)
+		if (ports->v[i] == flow_key_port(key, 0) || ports->v[i] == flow_key_port(key, 1))
+			return true;
+	return !ports->n;
+}
+
+/* The rules of capture.exclude that name processes; the others are the filter's and the engine's. */
+static bool process_excluded(const struct conf *conf, const struct owner *o, const struct flow_key *key)
+{
+	size_t i, k;
+
+	for (i = 0; i < conf->capture.exclude.n; i++) {
+		const struct conf_exclude *x = &conf->capture.exclude.v[i];
+
+		for (k = 0; k < x->process.n; k++)
+			if (strlen(x->process.v[k]) == o->process_name.len &&
+			    !memcmp(x->process.v[k], o->process_name.s, o->process_name.len) &&
+			    nets_fit(&x->cidr, key) && ports_fit(&x->port, key))
+				return true;
+	}
+	return false;
+}
+
+static void found(void *ctx, const struct flow_key *key, int end, uint32_t owner, bool final)
+{
+	struct attribution *a = ctx;
+	const struct owner *o;
+
+	(void)final;
+	if (owner == OWNER_NONE)
+		return;
+	engine_set_owner(a->engine, key, end, owner);
+	o = owners_get(a->owners, owner);
+	if (o && a->conf->capture.exclude.n && process_excluded(a->conf, o, key))
+		return;
+}
+
+void attribution_work(struct attribution *a, uint64_t now_ns)
+{
+	const char *limits;
+	struct owners_stats s;
+
+	if (!a->owners || now_ns < a->work_ns)
+		return;
+	owners_work(a->owners, now_ns, found, a);
+	owners_stats(a->owners, &s);
+	a->work_ns = now_ns + (s.queued ? WORK_MS : IDLE_MS) * NS_PER_MS;
+	limits = a->limits_told || !s.scans ? NULL : owners_limits(a->owners);
+	if (s.scans)
+		a->limits_told = true;
+	if (limits)
+		log_info("%s", limits);
+}
+
+static void listener(void *ctx, const struct owners_listener *l)
+{
+	static const struct ip_addr any;
+	struct attribution *a = ctx;
+	bool wildcard;
+
+	if (l->maybe_client)
+		return;
+	wildcard = addr_is_v4(&l->addr) ? !memcmp(l->addr.b + 12, "\0\0\0\0", 4)
+					: addr_equal(&l->addr, &any);
+	engine_add_listener(a->engine, wildcard ? &any : &l->addr, l->port, l->proto);
+}
+
+void attribution_listeners(struct attribution *a)
+{
+	if (!a->owners)
+		return;
+	engine_listeners_begin(a->engine);
+	if (owners_listening(a->owners, monotonic_ns(), listener, a))
+		log_debug("the listening sockets were not affordable this time");
+}
+
+static void tcp_figures(void *ctx, const struct flow_key *key, int end, const struct sock_tcp *tcp)
+{
+	struct attribution *a = ctx;
+	struct engine_tcp t;
+
+	memset(&t, 0, sizeof(t));
+	if (!(tcp->has & SOCK_TCP_RTT))
+		return;
+	t.rtt_us = tcp->rtt_us;
+	t.rtt_var_us = tcp->rttvar_us;
+	t.retransmits = tcp->total_retrans;
+	engine_set_tcp(a->engine, key, end, &t);
+}
+
+void attribution_before_end(void *ctx)
+{
+	struct attribution *a = ctx;
+	uint64_t now_ns = monotonic_ns();
+
+	if (!a->owners)
+		return;
+	owners_work(a->owners, now_ns, found, a);
+	if (owners_tcp_info(a->owners, now_ns, tcp_figures, a))
+		log_debug("the kernel's TCP figures were not affordable this time");
+	attribution_listeners(a);
+}
+
+void attribution_owner(void *ctx, uint32_t owner, struct point *out)
+{
+	struct attribution *a = ctx;
+	const struct owner *o = a->owners ? owners_get(a->owners, owner) : NULL;
+
+	if (!o)
+		return;
+	out->pid = o->pid;
+	out->process_name = o->process_name;
+	out->container_id = o->container_id;
+}
