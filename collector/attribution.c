@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "collector/pipeline.h"
+#include "collector/syn_watch.h"
 #include "common/log.h"
 
 #define NS_PER_MS 1000000ULL
@@ -22,6 +24,7 @@ int attribution_open(struct attribution *a, const struct conf *conf, struct engi
 	memset(a, 0, sizeof(*a));
 	a->conf = conf;
 	a->engine = engine;
+	a->syn_fd = -1;
 	if (!conf->processes.enabled)
 		return 0;
 	owners_config_default(&c);
@@ -31,15 +34,77 @@ int attribution_open(struct attribution *a, const struct conf *conf, struct engi
 	err = owners_new(&a->owners, &c);
 	if (err)
 		log_error("processes: %s; processes.enabled: false does without", fl_strerror(err));
-	else
-		a->work_ns = 1;
-	return err;
+	if (err)
+		return err;
+	a->work_ns = 1;
+	a->syn_fd = syn_watch_open();
+	if (a->syn_fd < 0)
+		log_debug("processes of very short connections stay unknown: %s",
+			  fl_strerror(a->syn_fd));
+	return 0;
 }
 
 void attribution_close(struct attribution *a)
 {
 	owners_free(a->owners);
+	if (a->owners && a->syn_fd >= 0)
+		close(a->syn_fd);
 	memset(a, 0, sizeof(*a));
+	a->syn_fd = -1;
+}
+
+/* Where an end of a flow is in early[]. A hash of one's own connections need not be keyed. */
+static struct attribution_early *early_at(struct attribution *a, const struct flow_key *key, int end)
+{
+	uint64_t h = key->w[1] ^ key->w[3] * 3 ^ key->w[4] * 5 ^ (uint64_t)end;
+
+	h = (h ^ key->w[0] ^ key->w[2]) * 0x9e3779b97f4a7c15ULL;
+	return &a->early[h >> 52];
+}
+
+static bool early_is(const struct attribution_early *x, const struct flow_key *key, int end)
+{
+	return x->used && x->end == end && flow_key_equal(&x->key, key);
+}
+
+static void on_syn(void *ctx, const struct flow_key *key, int end)
+{
+	struct attribution *a = ctx;
+	struct attribution_early *x = early_at(a, key, end);
+
+	if (early_is(x, key, end) || !owners_add(a->owners, key, 1U << end, monotonic_ns()))
+		return;
+	x->key = *key;
+	x->end = (uint8_t)end;
+	x->owner = OWNER_NONE;
+	x->used = true;
+}
+
+/* The ends that no SYN has told of. What is answered already is for the engine, once it can listen. */
+static unsigned int early_take(struct attribution *a, const struct flow_key *key, unsigned int ends)
+{
+	int end;
+
+	for (end = 0; end < 2; end++) {
+		struct attribution_early *x = early_at(a, key, end);
+
+		if (!(ends & 1U << end) || !early_is(x, key, end))
+			continue;
+		ends &= ~(1U << end);
+		x->used = false;
+		if (x->owner != OWNER_NONE && a->napply < ATTRIBUTION_APPLY)
+			a->apply[a->napply++] = *x;
+	}
+	return ends;
+}
+
+static void apply(struct attribution *a)
+{
+	unsigned int i;
+
+	for (i = 0; i < a->napply; i++)
+		engine_set_owner(a->engine, &a->apply[i].key, a->apply[i].end, a->apply[i].owner);
+	a->napply = 0;
 }
 
 void attribution_new_flow(void *ctx, const struct flow_key *key, unsigned int ends)
@@ -47,7 +112,10 @@ void attribution_new_flow(void *ctx, const struct flow_key *key, unsigned int en
 	struct attribution *a = ctx;
 	uint64_t now_ns = monotonic_ns();
 
-	if (!a->owners || !owners_add(a->owners, key, ends, now_ns))
+	if (!a->owners)
+		return;
+	ends = early_take(a, key, ends);
+	if (!ends || !owners_add(a->owners, key, ends, now_ns))
 		return;
 	if (!a->work_ns || a->work_ns > now_ns + WORK_MS * NS_PER_MS)
 		a->work_ns = now_ns + WORK_MS / 2 * NS_PER_MS;
@@ -103,10 +171,21 @@ static void found(void *ctx, const struct flow_key *key, int end, uint32_t owner
 	(void)final;
 	if (owner == OWNER_NONE)
 		return;
-	engine_set_owner(a->engine, key, end, owner);
+	if (!engine_set_owner(a->engine, key, end, owner)) {
+		struct attribution_early *x = early_at(a, key, end);
+
+		if (early_is(x, key, end))
+			x->owner = owner;
+	}
 	o = owners_get(a->owners, owner);
 	if (o && a->conf->capture.exclude.n && process_excluded(a->conf, o, key))
 		return;
+}
+
+void attribution_syns(struct attribution *a)
+{
+	syn_watch_read(a->syn_fd, on_syn, a);
+	a->work_ns = 1; /* now: the connection may be over in a moment */
 }
 
 void attribution_work(struct attribution *a, uint64_t now_ns)
@@ -114,7 +193,10 @@ void attribution_work(struct attribution *a, uint64_t now_ns)
 	const char *limits;
 	struct owners_stats s;
 
-	if (!a->owners || now_ns < a->work_ns)
+	if (!a->owners)
+		return;
+	apply(a);
+	if (now_ns < a->work_ns)
 		return;
 	owners_work(a->owners, now_ns, found, a);
 	owners_stats(a->owners, &s);
@@ -169,6 +251,7 @@ void attribution_before_end(void *ctx)
 
 	if (!a->owners)
 		return;
+	apply(a);
 	owners_work(a->owners, now_ns, found, a);
 	if (owners_tcp_info(a->owners, now_ns, tcp_figures, a))
 		log_debug("the kernel's TCP figures were not affordable this time");

@@ -461,28 +461,12 @@ static void tell_listener(void *ctx, const struct sock_entry *s)
 }
 
 /* The key in its canonical order, as flows/decode.c makes it; returns the local end's number. */
-static int key_of(struct flow_key *k, const struct sock_entry *s)
-{
-	uint64_t l[2], r[2];
-	int swap;
-
-	memcpy(l, s->local.addr.b, 16);
-	memcpy(r, s->remote.addr.b, 16);
-	swap = l[0] != r[0]   ? l[0] > r[0]
-	       : l[1] != r[1] ? l[1] > r[1]
-			      : s->local.port > s->remote.port;
-	memcpy(&k->w[2 * swap], l, 16);
-	memcpy(&k->w[2 - 2 * swap], r, 16);
-	k->w[4] = (uint64_t)s->local.port << 16 * swap |
-		  (uint64_t)s->remote.port << (16 - 16 * swap) | (uint64_t)s->proto << 32;
-	return swap;
-}
-
 static void tell_info(void *ctx, const struct sock_entry *s)
 {
 	const struct telling *t = ctx;
 	struct flow_key key;
-	int end = key_of(&key, s);
+	int end = flow_key_make(&key, &s->local.addr, &s->remote.addr, s->local.port,
+				s->remote.port, s->proto);
 
 	t->info(t->ctx, &key, end, &s->tcp);
 }

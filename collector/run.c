@@ -30,6 +30,7 @@
 enum {
 	RUN_MAX_FLOWS = 1 << 18,
 	TICK_MS = 1000,
+	FIRST_RING = 3, /* pollfd behind signals, interfaces, SYNs */
 	BLOCKS_PER_ROUND = 16, /* of one ring, before the others and the signals have their turn */
 	DRAIN_MS = RING_RETIRE_MS + 50,
 	/* Frames of the last moments may still be in a block that the kernel has not handed over:
@@ -347,22 +348,23 @@ static int wait_ms(const struct run *r, uint64_t now_ns)
 	return until_ns <= now_ns ? 0 : (int)((until_ns - now_ns) / NS_PER_MS) + 1;
 }
 
-/* Fill fds: signals, interfaces, rings (-1 where there is none: poll passes over it). */
+/* Fill fds: signals, interfaces, SYNs, rings (-1 where there is none: poll passes over it). */
 static nfds_t gather(const struct run *r, struct pollfd *fds)
 {
 	size_t i;
 
-	memset(fds, 0, (2 + r->nwatches) * sizeof(*fds));
+	memset(fds, 0, (FIRST_RING + r->nwatches) * sizeof(*fds));
 	fds[0].fd = signal_pipe[0];
 	fds[1].fd = ifaces_fd(r->ifs);
+	fds[2].fd = r->who.syn_fd;
 	for (i = 0; i < r->nwatches; i++) {
 		const struct source *s = r->watches[i].source;
 
-		fds[2 + i].fd = s ? source_ring.fd(s) : -1;
+		fds[FIRST_RING + i].fd = s ? source_ring.fd(s) : -1;
 	}
-	for (i = 0; i < 2 + r->nwatches; i++)
+	for (i = 0; i < FIRST_RING + r->nwatches; i++)
 		fds[i].events = POLLIN;
-	return (nfds_t)(2 + r->nwatches);
+	return (nfds_t)(FIRST_RING + r->nwatches);
 }
 
 static int read_rings(struct run *r, const struct pollfd *fds)
@@ -392,7 +394,7 @@ static int read_rings(struct run *r, const struct pollfd *fds)
 /* Until a signal or the end of --duration: 0; negative where it cannot go on. */
 static int loop(struct run *r)
 {
-	struct pollfd fds[2 + OPTIONS_MAX_IFACES];
+	struct pollfd fds[FIRST_RING + OPTIONS_MAX_IFACES];
 	uint64_t now_ns;
 	int err = 0;
 
@@ -408,7 +410,11 @@ static int loop(struct run *r)
 		if (fds[0].revents)
 			break;
 		/* Rings first: an interface that went may have left frames. */
-		err = read_rings(r, fds + 2);
+		if (fds[2].revents) {
+			attribution_syns(&r->who);
+			attribution_work(&r->who, monotonic_ns());
+		}
+		err = read_rings(r, fds + FIRST_RING);
 		if (!err && fds[1].revents)
 			err = follow_host(r);
 		now_ns = monotonic_ns();

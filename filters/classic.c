@@ -25,6 +25,8 @@
 #include <linux/if_packet.h>
 #include <string.h>
 
+#include "filters/classic_exclude.h"
+
 #ifndef ARPHRD_RAWIP
 #define ARPHRD_RAWIP 519 /* Linux 4.14 */
 #endif
@@ -377,10 +379,22 @@ static const struct part {
     {PART(part_udp), ANY_UDP_X, 8, BASE_X, "UDP beyond the small ones, at X"},
 };
 
-enum { SCOPES = 9 };
+enum { SCOPES = 9, SCOPE_NONE = 255 /* jumps that are complete */ };
+
+/* Before which parts packets are left out. */
+static const struct exclusion {
+	uint8_t entry;
+	struct exclude_place place;
+} exclusions[] = {
+    {ANY_IP4, {false, false, 14, "capture.exclude: IPv4 in Ethernet"}},
+    {ANY_IP6, {true, false, 14, "capture.exclude: IPv6 in Ethernet"}},
+    {ANY_IP4_X, {false, true, 0, "capture.exclude: IPv4 at X"}},
+    {ANY_IP6_X, {true, true, 0, "capture.exclude: IPv6 at X"}},
+};
 
 struct builder {
 	const struct filter_config *config;
+	uint64_t excludes; /* bit i: rule i is to be in it */
 	struct filter_insn *out;
 	size_t n, max;
 	struct {
@@ -454,7 +468,7 @@ static int builder_distance(const struct builder *b, size_t i, uint8_t label)
 {
 	unsigned int scope = label < GLOBAL ? b->jumps[i].scope : 0;
 
-	if (label == NEXT)
+	if (label == NEXT || scope == SCOPE_NONE)
 		return 0;
 	return (int)b->where[scope][label] - 1 - (int)(i + 1);
 }
@@ -468,7 +482,7 @@ static int builder_resolve(struct builder *b)
 		int yes = builder_distance(b, i, b->jumps[i].yes);
 		int no = builder_distance(b, i, b->jumps[i].no);
 
-		if (BPF_CLASS(insn->code) != BPF_JMP)
+		if (BPF_CLASS(insn->code) != BPF_JMP || b->jumps[i].scope == SCOPE_NONE)
 			continue;
 		if (yes < 0 || no < 0)
 			return FL_EFULL;
@@ -484,27 +498,80 @@ static int builder_resolve(struct builder *b)
 	return (int)b->n;
 }
 
-int classic_flow_filter(struct filter_insn *out, size_t max, const struct filter_config *config)
+/* The rules, where the part that follows has a place for them. */
+static void builder_exclude(struct builder *b, uint8_t entry)
+{
+	size_t i, max = b->max < FILTER_INSNS_MAX ? b->max : FILTER_INSNS_MAX;
+	int n = 0;
+
+	for (i = 0; b->excludes && b->n < max && i < sizeof(exclusions) / sizeof(exclusions[0]); i++)
+		if (exclusions[i].entry == entry)
+			n = classic_exclude_block(b->out + b->n, max - b->n, b->config, b->excludes,
+						  &exclusions[i].place);
+	if (n < 0) {
+		b->max = 0;
+		return;
+	}
+	for (; n > 0; n--)
+		b->jumps[b->n++].scope = SCOPE_NONE;
+}
+
+/* The program with the rules whose bits are set. */
+static int flow_filter_with(struct filter_insn *out, size_t max, const struct filter_config *config,
+			    uint64_t excludes)
 {
 	struct builder b;
 	size_t i, j;
 
-	if (config->ndns_ports > FILTER_DNS_PORTS_MAX)
-		return FL_EUSAGE;
 	memset(&b, 0, sizeof(b));
 	b.config = config;
+	b.excludes = excludes;
 	b.out = out;
 	b.max = max;
 	for (i = 0; i < sizeof(flow_parts) / sizeof(flow_parts[0]); i++) {
 		const struct part *part = &flow_parts[i];
 
-		b.section = part->section;
-		if (part->entry)
+		if (part->entry) {
 			b.where[0][part->entry] = (uint16_t)(b.n + 1);
+			builder_exclude(&b, part->entry);
+		}
+		b.section = part->section;
 		for (j = 0; j < part->nlines; j++)
 			builder_line(&b, &part->lines[j], part);
 	}
 	return b.max ? builder_resolve(&b) : FL_EFULL;
+}
+
+/* As many rules as fit, the first ones first; all at once is what nearly everybody needs. */
+static uint64_t excludes_that_fit(struct filter_insn *out, size_t max,
+				  const struct filter_config *config, uint64_t all)
+{
+	uint64_t some = 0;
+	size_t i;
+
+	if (!all || flow_filter_with(out, max, config, all) >= 0)
+		return all;
+	for (i = 0; i < FILTER_EXCLUDES_MAX; i++)
+		if (all >> i & 1 && flow_filter_with(out, max, config, some | 1ULL << i) >= 0)
+			some |= 1ULL << i;
+	return some;
+}
+
+int classic_flow_filter(struct filter_insn *out, size_t max, const struct filter_config *config)
+{
+	uint64_t all = 0, some;
+	size_t i;
+
+	if (config->ndns_ports > FILTER_DNS_PORTS_MAX)
+		return FL_EUSAGE;
+	for (i = 0; i < config->nexcludes && i < FILTER_EXCLUDES_MAX; i++)
+		if (config->excludes[i].nnets || config->excludes[i].nports)
+			all |= 1ULL << i;
+	some = excludes_that_fit(out, max, config, all);
+	for (i = 0; config->excludes_left && i < config->nexcludes; i++)
+		config->excludes_left[i] =
+		    i >= FILTER_EXCLUDES_MAX || ((all & ~some) >> i & 1);
+	return flow_filter_with(out, max, config, some);
 }
 
 const struct classic_filter classic_filters[CLASSIC_FILTERS] = {

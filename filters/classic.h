@@ -12,11 +12,13 @@
 #include <stdint.h>
 #include <linux/filter.h>
 
+#include "common/addr.h"
 #include "common/error.h"
 
 enum {
-	FILTER_INSNS_MAX = 1024,   /* more than any configuration needs; the kernel allows 4096 */
+	FILTER_INSNS_MAX = 4096,   /* BPF_MAXINSNS; without rules there are fewer than 700 */
 	FILTER_DNS_PORTS_MAX = 32, /* conditional jumps reach 255 instructions */
+	FILTER_EXCLUDES_MAX = 64,
 	FILTER_COPY_HEADERS =
 	    160, /* 14 Ethernet + 2 tags or 4 labels + 60 IPv4 + 60 TCP, and a little */
 	FILTER_COPY_SMALL =
@@ -32,10 +34,26 @@ struct filter_insn {
 	const char *section; /* static; of the first instruction of a section, else NULL */
 };
 
+/* A packet is left out where each list that has entries has one that fits; a rule without any fits
+ * nothing. */
+struct filter_exclude {
+	const struct ip_net *nets; /* either address is in one */
+	size_t nnets;
+	const uint16_t *ports; /* either port is one */
+	size_t nports;
+};
+
 struct filter_config {
 	const uint16_t *dns_ports;
 	size_t ndns_ports;  /* at most FILTER_DNS_PORTS_MAX */
 	bool tunnels_inner; /* copy VXLAN and Geneve whole */
+	/* Left out: TCP and UDP in plain headers for which a rule fits. Fragments, tunnels, IPv4
+	 * options and IPv6 extension headers pass: user space needs the same rules. */
+	const struct filter_exclude *excludes;
+	size_t nexcludes;
+	/* NULL, or nexcludes answers: the program has no room for this rule, user space alone has
+	 * it. */
+	bool *excludes_left;
 };
 
 struct classic_filter {
@@ -43,7 +61,7 @@ struct classic_filter {
 	const char *about;      /* one sentence */
 	const char *expression; /* what it lets pass, in tcpdump's words */
 	/* Write the program to out; returns how many instructions. FL_EUSAGE: too many ports;
-	 * FL_EFULL: it does not fit in max. */
+	 * FL_EFULL: it does not fit in max, even without rules. */
 	int (*build)(struct filter_insn *out, size_t max, const struct filter_config *config);
 };
 

@@ -38,6 +38,7 @@ static bool interpret_code_known(const struct sock_filter *insn)
 	case BPF_ALU | BPF_AND | BPF_K:
 	case BPF_ALU | BPF_ADD | BPF_K:
 	case BPF_ALU | BPF_ADD | BPF_X:
+	case BPF_ALU | BPF_SUB | BPF_X:
 	case BPF_MISC | BPF_TAX:
 	case BPF_MISC | BPF_TXA:
 	case BPF_JMP | BPF_JA:
@@ -116,6 +117,9 @@ static void interpret_alu(struct machine *m, const struct sock_filter *insn)
 		break;
 	case BPF_RSH:
 		m->a >>= by;
+		break;
+	case BPF_SUB:
+		m->a -= by;
 		break;
 	default:
 		m->a += by;

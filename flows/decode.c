@@ -105,21 +105,8 @@ uint64_t decode_key_hash(const struct decoder *d, const struct flow_key *key)
 static inline void set_key(const struct decoder *d, struct packet *pkt, const struct ip_addr *src,
 			   const struct ip_addr *dst, uint16_t sport, uint16_t dport, uint8_t proto)
 {
-	uint64_t s[2], t[2];
-	struct flow_key *k = &pkt->key;
-	bool swap;
-
-	memcpy(s, src->b, 16);
-	memcpy(t, dst->b, 16);
-	swap = s[0] != t[0] ? s[0] > t[0] : s[1] != t[1] ? s[1] > t[1] : sport > dport;
-	pkt->end = swap;
-	k->w[2 * swap] = s[0];
-	k->w[2 * swap + 1] = s[1];
-	k->w[2 - 2 * swap] = t[0];
-	k->w[3 - 2 * swap] = t[1];
-	k->w[4] = (uint64_t)sport << 16 * swap | (uint64_t)dport << (16 - 16 * swap) |
-		  (uint64_t)proto << 32;
-	pkt->hash = key_hash(d, k);
+	pkt->end = (uint8_t)flow_key_make(&pkt->key, src, dst, sport, dport, proto);
+	pkt->hash = key_hash(d, &pkt->key);
 }
 
 /* Timestamps option, RFC 7323: kind 8, length 10. The usual layout is NOP NOP 8 10. */

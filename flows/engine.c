@@ -298,7 +298,7 @@ static void on_flow_end(void *ctx, uint32_t n, enum flow_end_reason reason)
 	struct flow *f = &e->table.flows[n];
 	struct flow_cold *c = &e->table.cold[n];
 
-	if (f->state & FLOW_TCP) {
+	if (f->state & FLOW_TCP && !(f->state & FLOW_EXCLUDED)) {
 		if (f->state & FLOW_STREAM)
 			stream_close(e->streams, f, c);
 		tcp_end(&e->tcp, f, c, reason);
@@ -430,12 +430,10 @@ static bool is_duplicate(struct flow *f, struct flow_cold *c, const struct packe
 	return false;
 }
 
-static void count_udp(struct engine *e, struct flow *f, const struct packet *pkt)
+static void count_udp_payload(struct engine *e, struct flow *f, const struct packet *pkt)
 {
 	uint16_t p0, p1;
 
-	f->state |= (uint32_t)FLOW_SEEN << pkt->end;
-	f->bytes[pkt->end] += pkt->payload_len;
 	if (!pkt->payload_cap || !key_has_dns_port(e, &pkt->key))
 		return;
 	p0 = flow_key_port(&pkt->key, 0);
@@ -446,6 +444,13 @@ static void count_udp(struct engine *e, struct flow *f, const struct packet *pkt
 				pkt->payload_cap == pkt->payload_len, pkt->time_ns) &&
 	    !(f->state & (3 * FLOW_CLIENT)))
 		f->state |= (uint32_t)FLOW_CLIENT << dns_pending_client(e->dns);
+}
+
+static void count_udp(struct engine *e, struct flow *f, const struct packet *pkt)
+{
+	f->state |= (uint32_t)FLOW_SEEN << pkt->end;
+	f->bytes[pkt->end] += pkt->payload_len;
+	count_udp_payload(e, f, pkt);
 }
 
 /* Nothing of what an end has sent has come from its beginning. */
@@ -499,6 +504,36 @@ static void name_flow(struct engine *e, const struct flow *f, struct flow_cold *
 	names_hold(e->names, c->name);
 }
 
+static void flow_begins(struct engine *e, uint32_t n);
+
+/* A flow that is left out; false where this packet begins another connection of the same ports. */
+static bool skip_excluded(struct engine *e, uint32_t n, const struct packet *pkt)
+{
+	struct flow *f = &e->table.flows[n];
+	struct flow_cold *c = &e->table.cold[n];
+
+	f->last_ns = pkt->time_ns;
+	if (pkt->tcp_flags & TCP_SYN && !(pkt->tcp_flags & TCP_ACK) && f->state & FLOW_TCP &&
+	    pkt->seq != c->isn[pkt->end]) {
+		c->isn[pkt->end] = pkt->seq;
+		flow_table_set_class(&e->table, n, FLOW_AGE_TCP);
+		tcp_restart(&e->tcp, f, c, pkt->time_ns);
+		c->owner[0] = c->owner[1] = 0;
+		flow_begins(e, n);
+		if (!(f->state & FLOW_EXCLUDED))
+			return false;
+	}
+	if (pkt->tcp_flags & (TCP_FIN | TCP_RST))
+		flow_table_set_class(&e->table, n, FLOW_AGE_CLOSED);
+	/* The answer to a query from before it was left out, which would else count as unanswered. */
+	if (f->state & (3 * FLOW_SEEN) && !(f->state & FLOW_TCP) && pkt->payload_cap > 2 &&
+	    pkt->payload[2] & 0x80)
+		count_udp_payload(e, f, pkt);
+	e->stats.packets_parsed -= pkt->packets;
+	e->stats.packets_excluded += pkt->packets;
+	return true;
+}
+
 static void flow_begins(struct engine *e, uint32_t n)
 {
 	struct flow *f = &e->table.flows[n];
@@ -510,6 +545,11 @@ static void flow_begins(struct engine *e, uint32_t n)
 	if (flow_key_proto(&f->key) == PROTO_TCP)
 		f->state |= FLOW_TCP;
 	c->name = NAMES_NONE;
+	if (exclude_match(e->config.exclude, &f->key)) {
+		f->state |= FLOW_EXCLUDED;
+		flow_table_set_class(&e->table, n, FLOW_AGE_UDP); /* known again at its next packet */
+		return;
+	}
 	if (e->names && names_stats(e->names)->names)
 		name_flow(e, f, c);
 	if (!e->config.new_flow)
@@ -578,6 +618,8 @@ static void count_packet(struct engine *e, const struct packet *pkt, uint32_t gu
 	f = &e->table.flows[n];
 	if (created)
 		flow_begins(e, n);
+	if (__builtin_expect(f->state & FLOW_EXCLUDED, 0) && skip_excluded(e, n, pkt))
+		return;
 	if (pkt->iface && is_duplicate(f, &e->table.cold[n], pkt)) {
 		e->stats.packets_duplicate++;
 		e->stats.packets_parsed--;
@@ -699,12 +741,40 @@ static uint32_t find_flow(const struct engine *e, const struct flow_key *key)
 	return FLOW_NONE;
 }
 
-void engine_set_owner(struct engine *e, const struct flow_key *key, int end, uint32_t owner)
+bool engine_set_owner(struct engine *e, const struct flow_key *key, int end, uint32_t owner)
 {
 	uint32_t n = find_flow(e, key);
 
 	if (n != FLOW_NONE)
 		e->table.cold[n].owner[end] = owner;
+	return n != FLOW_NONE;
+}
+
+void engine_set_exclude(struct engine *e, const struct exclude *x)
+{
+	e->config.exclude = x;
+}
+
+void engine_exclude_flow(struct engine *e, const struct flow_key *key)
+{
+	uint32_t n = find_flow(e, key);
+	struct flow *f = n == FLOW_NONE ? NULL : &e->table.flows[n];
+	struct flow_cold *c = n == FLOW_NONE ? NULL : &e->table.cold[n];
+	uint64_t packets;
+
+	if (!f || f->state & FLOW_EXCLUDED)
+		return;
+	if (f->state & FLOW_STREAM)
+		stream_close(e->streams, f, c);
+	if (f->state & FLOW_TCP)
+		tcp_end(&e->tcp, f, c, FLOW_END_EVICTED);
+	packets = (uint64_t)f->packets[0] + f->packets[1];
+	e->stats.packets_parsed -= packets;
+	e->stats.packets_excluded += packets;
+	f->packets[0] = f->packets[1] = 0;
+	f->bytes[0] = f->bytes[1] = 0;
+	memset(c->retransmits, 0, sizeof(*c) - offsetof(struct flow_cold, retransmits));
+	f->state = (f->state & ~(uint32_t)FLOW_DIRTY) | FLOW_EXCLUDED;
 }
 
 void engine_set_tcp(struct engine *e, const struct flow_key *key, int end, const struct engine_tcp *tcp)

@@ -14,6 +14,7 @@
 
 #include "common/addr.h"
 #include "common/error.h"
+#include "flows/exclude.h"
 #include "flows/frame.h"
 #include "flows/http_pair.h"
 #include "flows/packet.h"
@@ -34,6 +35,7 @@ struct engine_config {
 	bool tunnels_inner;         /* look into VXLAN and Geneve */
 	bool step_back;             /* live: the clock may be set back; a capture's may not */
 	size_t max_names;           /* for dst_domain; 0: off */
+	const struct exclude *exclude; /* flows left out; borrowed, see engine_set_exclude(). NULL: none */
 	/* A flow was seen for the first time; ends: bit 0: end 0 of the key is local, bit 1: end 1. Not
 	 * called where no end is. NULL: nobody wants to know. May not call back into the engine. */
 	void (*new_flow)(void *ctx, const struct flow_key *key, unsigned int ends);
@@ -69,8 +71,17 @@ void engine_finish(struct engine *e, uint64_t end_ns);
  * next cycle's points on. */
 int engine_set_local(struct engine *e, const struct ip_net *nets, size_t n) MUST_CHECK;
 
-/* Process of an end of a flow (the collector's number, not 0); nothing happens where the flow is no more. */
-void engine_set_owner(struct engine *e, const struct flow_key *key, int end, uint32_t owner);
+/* Process of an end of a flow (the collector's number, not 0). False: there is no such flow (yet, or any more). */
+bool engine_set_owner(struct engine *e, const struct flow_key *key, int end, uint32_t owner);
+
+/* Other rules (borrowed until the next call or engine_free(); NULL: none), for flows that begin from now on:
+ * those in the table stay counted or left out as they are. */
+void engine_set_exclude(struct engine *e, const struct exclude *x);
+
+/* Leave a flow out after the fact, as its process is known now. What it counted since the last cycle is
+ * taken back (packets_excluded); points written, and requests that wait for their response, stay. The next
+ * connection of the same ports begins anew. Nothing happens where the flow is no more. */
+void engine_exclude_flow(struct engine *e, const struct flow_key *key);
 
 /* What the kernel itself counted for the TCP connection whose local end is `end`: wins over what the packets
  * tell. To be called before the cycle's end. */
@@ -86,7 +97,7 @@ void engine_set_tcp(struct engine *e, const struct flow_key *key, int end,
 void engine_listeners_begin(struct engine *e);
 void engine_add_listener(struct engine *e, const struct ip_addr *addr, uint16_t port, uint8_t proto);
 
-/* seen = parsed + skipped + truncated + malformed + unknown + duplicate; all since engine_new(). */
+/* seen = parsed + skipped + truncated + malformed + unknown + duplicate + excluded; all since engine_new(). */
 struct engine_stats {
 	uint64_t packets_seen;      /* frames given to engine_frames() */
 	uint64_t packets_parsed;    /* counted to a flow, or held as a fragment of one */
@@ -95,6 +106,7 @@ struct engine_stats {
 	uint64_t packets_malformed;
 	uint64_t packets_unknown;   /* link or network protocol that is not looked into */
 	uint64_t packets_duplicate; /* the same packet on a second interface */
+	uint64_t packets_excluded;  /* of flows that are left out */
 	uint64_t bytes_seen;        /* on the wire */
 	uint64_t fragments, fragments_orphaned, fragments_lost;
 	uint64_t flows_created, flows_evicted, flows_active;

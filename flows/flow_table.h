@@ -41,6 +41,7 @@ enum flow_state {
 	FLOW_TCP = 1 << 23,
 	FLOW_RETRIED = 1 << 24,    /* end 0 sent its SYN or SYN-ACK again: no RTT from it (bit 25: end 1) */
 	FLOW_STREAM = 1 << 26,     /* flow_cold.stream is in use */
+	FLOW_EXCLUDED = 1 << 27,   /* left out: kept so that its packets are known, counted nowhere */
 };
 
 enum flow_age_class { FLOW_AGE_UDP, FLOW_AGE_TCP, FLOW_AGE_ATTEMPT, FLOW_AGE_CLOSED, FLOW_AGE_CLASSES };

@@ -41,6 +41,26 @@ static inline void flow_key_addr(const struct flow_key *k, int end, struct ip_ad
 	memcpy(out->b, &k->w[2 * end], sizeof(out->b));
 }
 
+/* The key of a flow between src and dst; returns which end src is. */
+static inline int flow_key_make(struct flow_key *k, const struct ip_addr *src,
+				const struct ip_addr *dst, uint16_t sport, uint16_t dport,
+				uint8_t proto)
+{
+	uint64_t s[2], t[2];
+	int swap;
+
+	memcpy(s, src->b, 16);
+	memcpy(t, dst->b, 16);
+	swap = s[0] != t[0] ? s[0] > t[0] : s[1] != t[1] ? s[1] > t[1] : sport > dport;
+	k->w[2 * swap] = s[0];
+	k->w[2 * swap + 1] = s[1];
+	k->w[2 - 2 * swap] = t[0];
+	k->w[3 - 2 * swap] = t[1];
+	k->w[4] = (uint64_t)sport << 16 * swap | (uint64_t)dport << (16 - 16 * swap) |
+		  (uint64_t)proto << 32;
+	return swap;
+}
+
 struct packet {
 	struct flow_key key;
 	uint64_t hash;          /* keyed, of the flow key */
