@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "filters/classic.h"
 #include "flows/frame.h"
 
 /* Takes frames, in order; they are borrowed for the call. */
@@ -55,6 +56,15 @@ struct ring_config {
 	const uint16_t *dns_ports;
 	size_t ndns_ports;
 	bool tunnels_inner;      /* VXLAN, Geneve: copy enough of a datagram to look inside */
+	const struct filter_exclude *excludes; /* left out by the kernel's filter; NULL: none */
+	size_t nexcludes;
 };
+
+/* Replace the filter of an open ring by the one that config tells (its ring_bytes and ifindex do not count),
+ * without losing a packet: each one goes through the old filter or the new one. Returns how many of the
+ * rules are left to user space (0: none), or negative with why[] set and the old filter in force, or one
+ * that lets everything pass. */
+int source_ring_set_filter(struct source *s, const struct ring_config *config, char *why,
+			   size_t why_size) MUST_CHECK;
 
 #endif

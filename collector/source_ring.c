@@ -29,10 +29,6 @@
 #include "collector/source.h"
 #include "filters/classic.h"
 
-#ifndef SO_LOCK_FILTER
-#define SO_LOCK_FILTER 44 /* Linux 3.9 */
-#endif
-
 enum { RING_BATCH = 64, RING_FRAME_BYTES = 2048 };
 
 struct ring {
@@ -56,37 +52,85 @@ static int ring_fail(char *why, size_t why_size, const char *what)
 	return -err;
 }
 
+/* All but the second copies on lo, whole: user space leaves out what is not wanted. */
+static const struct sock_filter filter_between[] = {
+    {BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)(SKF_AD_OFF + SKF_AD_HATYPE)},
+    {BPF_JMP | BPF_JEQ | BPF_K, 0, 3, ARPHRD_LOOPBACK},
+    {BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)},
+    {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, PACKET_OUTGOING},
+    {BPF_RET | BPF_K, 0, 0, 0},
+    {BPF_RET | BPF_K, 0, 0, FILTER_COPY_WHOLE},
+};
+
+/* SO_LOCK_FILTER (Linux 3.9) would guard the filter against whoever else has the socket: nobody has,
+ * and a locked filter could not be replaced. */
+static int ring_attach(int fd, const struct sock_filter *code, size_t n)
+{
+	struct sock_fprog fprog;
+
+	memset(&fprog, 0, sizeof(fprog));
+	fprog.len = (unsigned short)n;
+	fprog.filter = (struct sock_filter *)(uintptr_t)code;
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &fprog, sizeof(fprog)) < 0 ? -errno : 0;
+}
+
+/* Attach the filter, in place of another where there is one (the kernel swaps the two under RCU:
+ * net/core/filter.c, sk_attach_filter()). A socket's filters, old and new, share net.core.optmem_max
+ * (20 KiB before Linux 6.7): where both have no room a small one goes between them, and where the
+ * new one alone has none it takes fewer rules. max: instructions; it is what was found to fit. */
+static int ring_try_filter(int fd, struct filter_insn *prog, struct sock_filter *code,
+			   const struct filter_config *fc, size_t *max)
+{
+	int n = classic_flow_filter(prog, *max, fc), i, err;
+	size_t half;
+
+	if (n < 0)
+		return n;
+	for (i = 0; i < n; i++)
+		code[i] = prog[i].insn;
+	err = ring_attach(fd, code, (size_t)n);
+	if (err == -ENOMEM && ring_attach(fd, filter_between, sizeof(filter_between) /
+							      sizeof(filter_between[0])) == 0)
+		err = ring_attach(fd, code, (size_t)n);
+	half = (size_t)n - (size_t)n / 4;
+	if (err != -ENOMEM || classic_flow_filter(prog, half, fc) < 0)
+		return err;
+	*max = half;
+	return -EAGAIN;
+}
+
+/* Returns how many rules are left to user space, or negative. */
 static int ring_attach_filter(int fd, const struct ring_config *config, char *why, size_t why_size)
 {
-	struct filter_config fc = {config->dns_ports, config->ndns_ports, config->tunnels_inner};
+	bool *left = calloc(config->nexcludes + 1, sizeof(*left));
+	struct filter_config fc = {config->dns_ports, config->ndns_ports, config->tunnels_inner,
+				   config->excludes,  config->nexcludes,  left};
 	struct filter_insn *prog = calloc(FILTER_INSNS_MAX, sizeof(*prog));
 	struct sock_filter *code = calloc(FILTER_INSNS_MAX, sizeof(*code));
-	struct sock_fprog fprog;
-	int n, i, one = 1, err = -ENOMEM;
+	size_t max = FILTER_INSNS_MAX, i;
+	int err = -ENOMEM;
 
-	if (!prog || !code) {
+	if (!prog || !code || !left) {
 		snprintf(why, why_size, "no memory for the packet filter");
 		goto out;
 	}
-	n = classic_flow_filter(prog, FILTER_INSNS_MAX, &fc);
-	if (n < 0) {
+	do
+		err = ring_try_filter(fd, prog, code, &fc, &max);
+	while (err == -EAGAIN);
+	errno = err < 0 && err > FL_ETRUNCATED ? -err : 0;
+	if (err == FL_EUSAGE || err == FL_EFULL)
 		snprintf(why, why_size, "the packet filter does not hold %zu DNS ports: name fewer",
 			 fc.ndns_ports);
-		err = n;
-		goto out;
-	}
-	for (i = 0; i < n; i++)
-		code[i] = prog[i].insn;
-	memset(&fprog, 0, sizeof(fprog));
-	fprog.len = (unsigned short)n;
-	fprog.filter = code;
-	err = 0;
-	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &fprog, sizeof(fprog)) < 0)
+	else if (err == -ENOMEM)
+		snprintf(why, why_size,
+			 "the kernel has no room for the packet filter: 'sysctl -w "
+			 "net.core.optmem_max=131072' gives it more");
+	else if (err)
 		err = ring_fail(why, why_size, "attaching the packet filter");
-	else if (setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &one, sizeof(one)) < 0)
-		errno = 0; /* before Linux 3.9: nobody else has the socket, so it only guards
-			      against us */
+	for (i = 0; err >= 0 && i < config->nexcludes; i++)
+		err += left[i];
 out:
+	free(left);
 	free(prog);
 	free(code);
 	return err;
@@ -168,7 +212,7 @@ static int ring_open(struct source **s, const void *config, char *why, size_t wh
 	err = r->fd < 0 ? ring_fail(why, why_size, "opening a packet socket") : 0;
 	if (!err)
 		err = ring_attach_filter(r->fd, c, why, why_size);
-	if (!err)
+	if (err >= 0) /* rules that are left to user space are no error */
 		err = ring_map(r, c->ring_bytes, why, why_size);
 	if (!err)
 		err = ring_bind(r, why, why_size);
@@ -305,6 +349,11 @@ static void ring_stats(struct source *s, struct source_stats *out)
 	if (getsockopt(r->fd, SOL_PACKET, PACKET_STATISTICS, &st, &len) == 0)
 		r->stats.dropped_kernel += st.tp_drops;
 	*out = r->stats;
+}
+
+int source_ring_set_filter(struct source *s, const struct ring_config *config, char *why, size_t why_size)
+{
+	return ring_attach_filter(((const struct ring *)s)->fd, config, why, why_size);
 }
 
 const struct source_ops source_ring = {

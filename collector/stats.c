@@ -38,6 +38,8 @@ static const struct measure packets[] = {
      "skipped: nothing for a flow (ARP, ICMP, second copy on lo)"},
     {"packets_duplicate", ENG(packets_duplicate), COUNTER, PLAIN,
      "duplicate: the same packet on a second interface"},
+    {"packets_excluded", ENG(packets_excluded), COUNTER, PLAIN,
+     "excluded: left out by capture.exclude (more may be in the kernel)"},
     {"packets_truncated", ENG(packets_truncated), COUNTER, PLAIN,
      "truncated: cut before the ports"},
     {"packets_malformed", ENG(packets_malformed), COUNTER, PLAIN,
@@ -227,8 +229,8 @@ static void print_conclusions(FILE *f, const struct stats_totals *t)
 	grouped(t->packets_seen, seen);
 	grouped(sum, causes);
 	fprintf(f,
-		"check: seen %s = parsed + skipped + duplicate + truncated + malformed + unknown + "
-		"dropped %s: %s\n",
+		"check: seen %s = parsed + skipped + duplicate + excluded + truncated + malformed + "
+		"unknown + dropped %s: %s\n",
 		seen, causes,
 		sum == t->packets_seen ? "adds up" : "DOES NOT ADD UP, please report it");
 	if (t->engine.packets_seen >= COST_PACKETS)

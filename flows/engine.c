@@ -250,13 +250,7 @@ static void flow_report(struct engine *e, uint32_t n)
 
 	f->state &= ~(uint32_t)FLOW_DIRTY;
 	points_add_flow(e->points, f, c, flow_place(e, n));
-	f->packets[0] = f->packets[1] = 0;
-	f->bytes[0] = f->bytes[1] = 0;
-	if (!(f->state & FLOW_TCP))
-		return;
-	c->rtt[0].samples = c->rtt[1].samples = 0;
-	memset(c->retransmits, 0,
-	       sizeof(*c) - offsetof(struct flow_cold, retransmits));
+	flow_clear_counts(f, c);
 }
 
 static void report_dirty(struct engine *e)
@@ -414,21 +408,6 @@ static void make_room(struct engine *e)
 }
 
 /* --- packets ------------------------------------------------------------------------------------------ */
-
-/* The same packet on another interface (bond and slave, bridge and veth): counted where it was seen first.
- * What differs between the two sights (MAC addresses, TTL, checksums) is not part of the signature. */
-static bool is_duplicate(struct flow *f, struct flow_cold *c, const struct packet *pkt)
-{
-	int e = pkt->end, i;
-
-	if (pkt->iface != f->iface[e] && f->state & (FLOW_SEEN << e))
-		for (i = 0; i < FLOW_SIGNATURES; i++)
-			if (c->signatures[e][i] == pkt->signature)
-				return true;
-	f->iface[e] = pkt->iface;
-	c->signatures[e][c->signature_at[e]++ % FLOW_SIGNATURES] = pkt->signature;
-	return false;
-}
 
 static void count_udp_payload(struct engine *e, struct flow *f, const struct packet *pkt)
 {
@@ -620,7 +599,7 @@ static void count_packet(struct engine *e, const struct packet *pkt, uint32_t gu
 		flow_begins(e, n);
 	if (__builtin_expect(f->state & FLOW_EXCLUDED, 0) && skip_excluded(e, n, pkt))
 		return;
-	if (pkt->iface && is_duplicate(f, &e->table.cold[n], pkt)) {
+	if (pkt->iface && flow_is_duplicate(f, &e->table.cold[n], pkt)) {
 		e->stats.packets_duplicate++;
 		e->stats.packets_parsed--;
 		return;
@@ -758,11 +737,11 @@ void engine_set_exclude(struct engine *e, const struct exclude *x)
 void engine_exclude_flow(struct engine *e, const struct flow_key *key)
 {
 	uint32_t n = find_flow(e, key);
-	struct flow *f = n == FLOW_NONE ? NULL : &e->table.flows[n];
-	struct flow_cold *c = n == FLOW_NONE ? NULL : &e->table.cold[n];
+	struct flow *f = &e->table.flows[n == FLOW_NONE ? 0 : n];
+	struct flow_cold *c = &e->table.cold[n == FLOW_NONE ? 0 : n];
 	uint64_t packets;
 
-	if (!f || f->state & FLOW_EXCLUDED)
+	if (n == FLOW_NONE || f->state & FLOW_EXCLUDED)
 		return;
 	if (f->state & FLOW_STREAM)
 		stream_close(e->streams, f, c);
@@ -771,9 +750,7 @@ void engine_exclude_flow(struct engine *e, const struct flow_key *key)
 	packets = (uint64_t)f->packets[0] + f->packets[1];
 	e->stats.packets_parsed -= packets;
 	e->stats.packets_excluded += packets;
-	f->packets[0] = f->packets[1] = 0;
-	f->bytes[0] = f->bytes[1] = 0;
-	memset(c->retransmits, 0, sizeof(*c) - offsetof(struct flow_cold, retransmits));
+	flow_clear_counts(f, c);
 	f->state = (f->state & ~(uint32_t)FLOW_DIRTY) | FLOW_EXCLUDED;
 }
 

@@ -103,6 +103,32 @@ struct flow_cold {
 	uint64_t connect_ns[2];     /* sums */
 } __attribute__((aligned(64)));
 
+/* The same packet on another interface (bond and slave, bridge and veth): counted where it was seen first.
+ * What differs between the two sights (MAC addresses, TTL, checksums) is not part of the signature. */
+static inline bool flow_is_duplicate(struct flow *f, struct flow_cold *c, const struct packet *pkt)
+{
+	int e = pkt->end, i;
+
+	if (pkt->iface != f->iface[e] && f->state & (FLOW_SEEN << e))
+		for (i = 0; i < FLOW_SIGNATURES; i++)
+			if (c->signatures[e][i] == pkt->signature)
+				return true;
+	f->iface[e] = pkt->iface;
+	c->signatures[e][c->signature_at[e]++ % FLOW_SIGNATURES] = pkt->signature;
+	return false;
+}
+
+/* A new cycle: what was counted in the last one is told. */
+static inline void flow_clear_counts(struct flow *f, struct flow_cold *c)
+{
+	f->packets[0] = f->packets[1] = 0;
+	f->bytes[0] = f->bytes[1] = 0;
+	if (!(f->state & FLOW_TCP))
+		return;
+	c->rtt[0].samples = c->rtt[1].samples = 0;
+	memset(c->retransmits, 0, sizeof(*c) - offsetof(struct flow_cold, retransmits));
+}
+
 enum { FLOW_SWEEP = 16 };
 
 struct flow_table_config {

@@ -120,7 +120,7 @@ static void make_tags(const struct points *p, const struct ends *e, enum point_k
 	bool folded = p->config.fold_client_port, incoming;
 	uint16_t client_port = folded ? 0 : e->client_port;
 
-	incoming = local_any(p->config.local) && local_has(p->config.local, &e->server) &&
+	incoming = p->config.local && local_any(p->config.local) && local_has(p->config.local, &e->server) &&
 		   !local_has(p->config.local, &e->client);
 	memcpy(&tags->w[incoming ? 2 : 0], e->client.b, 16);
 	memcpy(&tags->w[incoming ? 0 : 2], e->server.b, 16);

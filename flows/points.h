@@ -23,7 +23,7 @@ struct points_config {
 	/* A table is full while something is added: calls points_end() before it returns. */
 	void (*full)(void *ctx);
 	void *full_ctx;
-	const struct local *local; /* borrowed, as are: */
+	const struct local *local; /* NULL: nothing is local. Borrowed, as are: */
 	struct names *names;       /* NULL: no dst_domain */
 	/* Who is an owner (flow_cold.owner, not 0)? Fills in pid, process_name and container_id, whose texts stay
 	 * until the point has been given to the sink. NULL: nobody is asked. */

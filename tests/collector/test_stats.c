@@ -20,14 +20,15 @@ static uint64_t field(const struct self_field *f, size_t n, const char *name)
 static void fill(struct stats_totals *t)
 {
 	memset(t, 0, sizeof(*t));
-	t->engine.packets_seen = 21;
+	t->engine.packets_seen = 30;
 	t->engine.packets_parsed = 1;
 	t->engine.packets_skipped = 2;
 	t->engine.packets_truncated = 3;
 	t->engine.packets_malformed = 4;
 	t->engine.packets_unknown = 5;
 	t->engine.packets_duplicate = 6;
-	t->source.frames = 21;
+	t->engine.packets_excluded = 9;
+	t->source.frames = 30;
 	t->source.dropped_kernel = 7;
 	t->source.skipped = 8;
 	stats_sum(t);
@@ -38,7 +39,7 @@ static void test_sum(void)
 	struct stats_totals t;
 
 	fill(&t);
-	CHECK_INT(t.packets_seen, 36);
+	CHECK_INT(t.packets_seen, 45);
 	CHECK_INT(t.packets_skipped, 10);
 	CHECK(stats_adds_up(&t));
 	t.engine.packets_parsed++;

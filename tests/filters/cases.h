@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "common/addr.h"
 #include "filters/classic.h"
 
 enum { CASE_FRAME_MAX = 4096, HDR = FILTER_COPY_HEADERS, ALL = -1 };
@@ -152,6 +153,72 @@ static const struct filter_case filter_cases[] = {
 };
 
 enum { FILTER_CASES = sizeof(filter_cases) / sizeof(filter_cases[0]) };
+
+/* Rules of the cases below; the frames are from 10.0.0.1 to 10.0.0.2, from fd00::1 to fd00::2. */
+#define CASE_NET4(a, b, c, d, bits)                                                                \
+	{                                                                                          \
+		{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d}}, 96 + (bits)              \
+	}
+#define CASE_NET6(a, b, last, bits)                                                                \
+	{                                                                                          \
+		{{a, b, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last}}, bits                        \
+	}
+static const struct ip_net case_net_hosts[] = {CASE_NET4(10, 0, 0, 2, 32),
+					       CASE_NET6(0xfd, 0, 1, 128)};
+static const struct ip_net case_net_others[] = {CASE_NET4(10, 9, 0, 0, 16),
+						CASE_NET6(0xfe, 0x80, 0, 10)};
+static const uint16_t case_web[] = {8443, 443}, case_ssh[] = {22};
+static const struct filter_exclude case_excludes[] = {
+    {case_net_hosts, 2, case_web, 2},
+    {NULL, 0, case_ssh, 1},
+    {case_net_others, 2, NULL, 0},
+};
+
+enum { CASE_EXCLUDES = sizeof(case_excludes) / sizeof(case_excludes[0]) };
+
+static const struct filter_case exclude_cases[] = {
+    /* plain TCP and UDP, small and large, either side's port */
+    {"4t", 2000, 443, 66, "", 0},
+    {"4t", 443, 2000, 1514, "", 0},
+    {"4t", 2000, 8443, 60, "", 0},
+    {"4u", 2000, 443, 42, "", 0},
+    {"4u", 2000, 443, 1514, "", 0},
+    {"6t", 2000, 443, 74, "", 0},
+    {"6t", 22, 2000, 1514, "", 0},
+    {"6u", 8443, 2000, 1514, "", 0},
+    {"4T", 2000, 22, 74, "", 0},
+    {"4t", 2000, 22, 1514, "GET / HTTP/1.1", 0},
+    {"4u", 22, 53, 80, "", 0},
+    {"4t", 2000, 444, 66, "", ALL},
+    {"4t", 2000, 23, 66, "", ALL},
+    {"4u", 2000, 53, 1514, "", ALL},
+    {"6t", 2000, 80, 1514, "", HDR},
+    /* behind tags, PPPoE, MPLS */
+    {"q4t", 2000, 443, 70, "", 0},
+    {"sq6u", 2000, 22, 1514, "", 0},
+    {"p4t", 2000, 443, 1514, "", 0},
+    {"qmm4u", 2000, 22, 1514, "", 0},
+    {"mmmm6t", 443, 2000, 1514, "", 0},
+    {"q4t", 2000, 80, 70, "", ALL},
+    /* left to user space: options, fragments, extension headers, a packet inside */
+    {"Ot", 2000, 22, 1514, "", HDR},
+    {"Fu", 2000, 22, 1514, "", ALL},
+    {"Lu", 2000, 22, 1514, "", ALL},
+    {"6ht", 2000, 22, 1514, "", HDR},
+    {"6fu", 2000, 22, 1514, "", ALL},
+    {"44t", 2000, 22, 1514, "", ALL},
+    {"4g4t", 2000, 22, 1514, "", ALL},
+    /* cut before or behind the ports */
+    {"4t", 2000, 22, 37, "", ALL},
+    {"4t", 2000, 22, 38, "", 0},
+    {"6u", 2000, 22, 57, "", ALL},
+    {"6u", 2000, 22, 58, "", 0},
+    /* wanted as little as before */
+    {"4i", 0, 0, 98, "", 0},
+    {"A", 0, 0, 60, "", 0},
+};
+
+enum { EXCLUDE_CASES = sizeof(exclude_cases) / sizeof(exclude_cases[0]) };
 
 static inline uint8_t *case_put16(uint8_t *p, unsigned int v)
 {

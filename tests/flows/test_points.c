@@ -12,6 +12,7 @@
 
 static struct record record;
 static struct points *points;
+static struct local local;
 static uint32_t fulls;
 
 static void on_full(void *ctx)
@@ -32,6 +33,9 @@ static void start(bool fold, bool domain, size_t max_netflow, size_t max_transac
 
 	memset(&record, 0, sizeof(record));
 	fulls = 0;
+	if (local_init(&local))
+		abort();
+	c.local = &local;
 	points = points_new(&c);
 	if (!points)
 		abort();
@@ -41,6 +45,7 @@ static void stop(void)
 {
 	CHECK_MSG(!record.broken, "%s", record.broken);
 	points_free(points);
+	local_destroy(&local);
 	record_free(&record);
 }
 
@@ -72,7 +77,7 @@ static void set_local(const char *const *texts, size_t n)
 	for (i = 0; i < n; i++)
 		if (net_parse(&nets[i], texts[i]))
 			abort();
-	CHECK(points_set_local(points, nets, n) == 0);
+	CHECK(local_set(&local, nets, n) == 0);
 }
 
 static void add_dns(const struct ends *e, const char *wire, uint8_t len, int32_t rcode,
@@ -236,9 +241,11 @@ static void test_local_limits(void)
 		put_be32(nets[i].addr.b + 12, IP4(10, 0, 0, 0) + i);
 		nets[i].bits = 128;
 	}
-	CHECK_INT(points_set_local(points, nets, 5000), FL_EFULL);
-	CHECK_INT(points_set_local(points, nets, 4096), 0);
-	CHECK_INT(points_set_local(points, nets, 0), 0);
+	CHECK_INT(local_set(&local, nets, 5000), FL_EFULL);
+	CHECK_INT(local_set(&local, nets, 4096), 0);
+	CHECK(local_has(&local, &nets[4095].addr) && !local_has(&local, &nets[4096].addr));
+	CHECK_INT(local_set(&local, nets, 0), 0);
+	CHECK(!local_any(&local));
 	stop();
 }
 

@@ -66,13 +66,69 @@ static void test_equal(void)
 	CHECK(roles_client_by_port(&k) != roles_client_by_port(&m));
 }
 
+/* The end that has this port. */
+static int client_end(const struct flow_key *k, uint16_t port)
+{
+	return flow_key_port(k, 0) == port ? 0 : 1;
+}
+
+static struct local local;
+
+static void begin(struct roles *r)
+{
+	CHECK(local_init(&local) == 0);
+	CHECK(roles_init(r, &local) == 0);
+}
+
+static void end(struct roles *r)
+{
+	roles_destroy(r);
+	local_destroy(&local);
+}
+
+/* Sockets that the kernel says listen: an address of this host, or all of them. */
+static void test_told(void)
+{
+	struct listener exact = {.port = 8080, .proto = PROTO_TCP}, any = {.port = 5000, .proto = PROTO_TCP},
+			udp = {.port = 40053, .proto = PROTO_UDP};
+	struct ip_net mine = {.bits = 128};
+	struct roles r;
+	struct flow f;
+	uint8_t a[4] = {10, 0, 0, 1};
+
+	begin(&r);
+	memset(&f, 0, sizeof(f));
+	addr_from_v4(&exact.addr, a);
+	mine.addr = udp.addr = exact.addr;
+	CHECK(local_set(&local, &mine, 1) == 0);
+	roles_told_begin(&r);
+	roles_told_add(&r, &exact);
+	roles_told_add(&r, &any);
+	roles_told_add(&r, &any);
+	roles_told_add(&r, &udp);
+	CHECK_INT(r.told.n, 3);
+	f.state = FLOW_TCP;
+	f.key = key_of(IP4(10, 0, 0, 1), 8080, B, 100, PROTO_TCP); /* by port B were the server */
+	CHECK_INT(roles_client(&r, &f), client_end(&f.key, 100));
+	f.key = key_of(IP4(10, 0, 0, 1), 5000, B, 100, PROTO_TCP);
+	CHECK_INT(roles_client(&r, &f), client_end(&f.key, 100));
+	f.key = key_of(IP4(10, 0, 0, 9), 5000, B, 100, PROTO_TCP); /* not an address of this host */
+	CHECK_INT(roles_client(&r, &f), client_end(&f.key, 5000));
+	f.state = 0;
+	f.key = key_of(IP4(10, 0, 0, 1), 40053, B, 100, PROTO_UDP);
+	CHECK_INT(roles_client(&r, &f), client_end(&f.key, 100));
+	roles_told_begin(&r); /* they have gone */
+	CHECK_INT(roles_client(&r, &f), client_end(&f.key, 40053));
+	end(&r);
+}
+
 static void test_learned(void)
 {
 	struct roles r;
 	struct flow f;
 
 	memset(&f, 0, sizeof(f));
-	CHECK(roles_init(&r) == 0);
+	begin(&r);
 	f.state = FLOW_TCP;
 	f.key = key_of(A, 80, B, 60000, PROTO_TCP);
 	CHECK_INT(roles_client(&r, &f), 1);
@@ -88,7 +144,7 @@ static void test_learned(void)
 	f.key = key_of(A, 80, B, 60000, PROTO_UDP);
 	f.state = 0;
 	CHECK_INT(roles_client(&r, &f), 1); /* UDP listeners are others */
-	roles_destroy(&r);
+	end(&r);
 }
 
 static void test_full(void)
@@ -99,16 +155,17 @@ static void test_full(void)
 
 	memset(&f, 0, sizeof(f));
 	f.state = FLOW_TCP;
-	CHECK(roles_init(&r) == 0);
+	begin(&r);
 	for (i = 0; i < 3 * ROLES_LISTENERS + 5; i++) {
 		f.key = key_of(IP4(1, 0, 0, 0) + i, 50000, B, 100, PROTO_TCP);
 		roles_learn(&r, &f.key, 0);
 		roles_learn(&r, &f.key, 0);
 	}
-	CHECK(r.nlisteners <= ROLES_LISTENERS);
+	CHECK(r.learnt.n <= ROLES_LISTENERS);
 	CHECK_INT(roles_client(&r, &f), 1); /* the newest is known */
-	roles_destroy(&r);
+	end(&r);
 }
 
-TEST_MAIN({"by port", test_ports}, {"ports alike", test_equal}, {"learned", test_learned},
+TEST_MAIN({"by port", test_ports}, {"ports alike", test_equal}, {"told by the kernel", test_told},
+	  {"learned", test_learned},
 	  {"table full", test_full})
