@@ -54,7 +54,8 @@ void attribution_close(struct attribution *a)
 }
 
 /* Where an end of a flow is in early[]. A hash of one's own connections need not be keyed. */
-static struct attribution_early *early_at(struct attribution *a, const struct flow_key *key, int end)
+static struct attribution_early *early_at(struct attribution *a, const struct flow_key *key,
+					  int end)
 {
 	uint64_t h = key->w[1] ^ key->w[3] * 3 ^ key->w[4] * 5 ^ (uint64_t)end;
 
@@ -80,7 +81,8 @@ static void on_syn(void *ctx, const struct flow_key *key, int end)
 	x->used = true;
 }
 
-/* The ends that no SYN has told of. What is answered already is for the engine, once it can listen. */
+/* The ends that no SYN has told of. What is answered already is for the engine, once it can listen.
+ */
 static unsigned int early_take(struct attribution *a, const struct flow_key *key, unsigned int ends)
 {
 	int end;
@@ -146,8 +148,10 @@ static bool ports_fit(const struct conf_ports *ports, const struct flow_key *key
 	return !ports->n;
 }
 
-/* The rules of capture.exclude that name processes; the others are the filter's and the engine's. */
-static bool process_excluded(const struct conf *conf, const struct owner *o, const struct flow_key *key)
+/* The rules of capture.exclude that name processes; the others are the filter's and the engine's.
+ */
+static bool process_excluded(const struct conf *conf, const struct owner *o,
+			     const struct flow_key *key)
 {
 	size_t i, k;
 
@@ -168,7 +172,7 @@ static void found(void *ctx, const struct flow_key *key, int end, uint32_t owner
 	struct attribution *a = ctx;
 	const struct owner *o;
 
-	(void)final;
+	(void) final;
 	if (owner == OWNER_NONE)
 		return;
 	if (!engine_set_owner(a->engine, key, end, owner)) {

@@ -1,5 +1,5 @@
-/* attribution.h - processes, listening sockets and the kernel's own TCP figures for the flows of a live run:
- * joins owners.h and engine.h.
+/* attribution.h - processes, listening sockets and the kernel's own TCP figures for the flows of a
+ * live run: joins owners.h and engine.h.
  *
  * Threads: belongs to the thread of the engine.
  */
@@ -25,15 +25,16 @@ struct attribution_early {
 };
 
 struct attribution {
-	struct owners *owners;  /* owned; NULL: processes are not asked for */
-	struct engine *engine;  /* borrowed */
+	struct owners *owners;   /* owned; NULL: processes are not asked for */
+	struct engine *engine;   /* borrowed */
 	const struct conf *conf; /* borrowed: capture.exclude by process */
-	uint64_t work_ns;       /* monotonic: when there is something to do next; 0: nothing */
+	uint64_t work_ns;        /* monotonic: when there is something to do next; 0: nothing */
 	bool limits_told;
-	int syn_fd;             /* syn_watch.h; to poll for reading; -1: none */
+	int syn_fd; /* syn_watch.h; to poll for reading; -1: none */
 	/* By a hash of the key; a newer one takes an older one's place. */
 	struct attribution_early early[ATTRIBUTION_EARLY];
-	struct attribution_early apply[ATTRIBUTION_APPLY]; /* to be told to the engine when it can listen */
+	struct attribution_early
+	    apply[ATTRIBUTION_APPLY]; /* to be told to the engine when it can listen */
 	unsigned int napply;
 };
 

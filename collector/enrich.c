@@ -9,8 +9,8 @@
 int enrich_open(struct enrich *e, const char *const *databases, size_t n, const char *language,
 		bool coordinates)
 {
-	struct geoip_config c = {.databases = databases, .n = n, .language = language,
-				 .coordinates = coordinates};
+	struct geoip_config c = {
+	    .databases = databases, .n = n, .language = language, .coordinates = coordinates};
 	char why[GEOIP_WHY_SIZE] = "";
 	int err;
 

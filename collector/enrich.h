@@ -1,4 +1,5 @@
-/* enrich.h - what the collector knows of a point's addresses, added on the way from the engine to the output.
+/* enrich.h - what the collector knows of a point's addresses, added on the way from the engine to
+ * the output.
  *
  * Threads: belongs to one thread.
  */
@@ -9,12 +10,12 @@
 #include "geoip/geoip.h"
 
 struct enrich {
-	struct geoip *geoip;    /* owned; NULL: none */
+	struct geoip *geoip; /* owned; NULL: none */
 	struct point_sink next;
 };
 
-/* Open the databases of the configuration. 0, or negative; what is wrong with a database is logged, and is no
- * error: it is taken when it comes. */
+/* Open the databases of the configuration. 0, or negative; what is wrong with a database is logged,
+ * and is no error: it is taken when it comes. */
 int enrich_open(struct enrich *e, const char *const *databases, size_t n, const char *language,
 		bool coordinates) MUST_CHECK;
 void enrich_close(struct enrich *e);

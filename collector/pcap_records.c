@@ -97,9 +97,11 @@ int pcap_records_next(struct pcap_records *r, struct frame *frames, size_t n, ch
 			if (got)
 				break;
 			snprintf(why, why_size,
-				 "frame %llu: %u bytes long, more than the %u that a frame can have: the "
+				 "frame %llu: %u bytes long, more than the %u that a frame can "
+				 "have: the "
 				 "file is damaged here",
-				 (unsigned long long)r->frames + 1, caplen, PCAP_RECORDS_FRAME_MOST);
+				 (unsigned long long)r->frames + 1, caplen,
+				 PCAP_RECORDS_FRAME_MOST);
 			return FL_EFORMAT;
 		}
 		if (left < HEADER_BYTES || left - HEADER_BYTES < caplen) {

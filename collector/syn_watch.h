@@ -1,8 +1,9 @@
 /* syn_watch.h - tells of connections as they begin, without waiting for the packet ring.
  *
  * The ring hands packets over in blocks, up to RING_RETIRE_MS late: too late to ask which process a
- * connection of a few milliseconds belongs to. This second socket gets nothing but the SYNs that this host
- * sends, at once. It is only a hint: what it loses under load costs a process name, never a count.
+ * connection of a few milliseconds belongs to. This second socket gets nothing but the SYNs that
+ * this host sends, at once. It is only a hint: what it loses under load costs a process name, never
+ * a count.
  *
  * Threads: belongs to one thread.
  */

@@ -1,4 +1,5 @@
-/* addr.h - IP addresses and networks as 16 bytes, IPv4 as v4-mapped IPv6 (RFC 4291 section 2.5.5.2).
+/* addr.h - IP addresses and networks as 16 bytes, IPv4 as v4-mapped IPv6 (RFC 4291
+ * section 2.5.5.2).
  */
 #ifndef COMMON_ADDR_H
 #define COMMON_ADDR_H

@@ -1,12 +1,12 @@
 /* error.h - the one set of error values.
  *
- * A function that can fail returns 0 (or a count) or a negative value: -errno where the kernel or the
- * C library said no, else one of enum fl_error. The layer that knows the context logs, once.
+ * A function that can fail returns 0 (or a count) or a negative value: -errno where the kernel or
+ * the C library said no, else one of enum fl_error. The layer that knows the context logs, once.
  */
 #ifndef COMMON_ERROR_H
 #define COMMON_ERROR_H
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#define MUST_CHECK             __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
 enum fl_error {

@@ -1,8 +1,10 @@
-/* index.h - a bounded hash index: 32-bit hash -> number of a record that the caller keeps elsewhere.
+/* index.h - a bounded hash index: 32-bit hash -> number of a record that the caller keeps
+ *elsewhere.
  *
- * Open addressing with linear probing and backward-shift deletion, at most half full. All address space is
- * taken by index_init(); the table in use begins small and doubles inside it, so that a quiet host touches
- * little memory. The hash must be keyed (common/siphash.h) where others choose what is hashed.
+ * Open addressing with linear probing and backward-shift deletion, at most half full. All address
+ *space is taken by index_init(); the table in use begins small and doubles inside it, so that a
+ *quiet host touches little memory. The hash must be keyed (common/siphash.h) where others choose
+ *what is hashed.
  *
  *	uint32_t at, rec;
  *
@@ -30,7 +32,7 @@ struct index {
 	struct index_slot *slots; /* the level in use */
 	uint32_t mask;            /* its size - 1 */
 	uint32_t used, most;
-	struct index_slot *base;  /* all levels, smallest first */
+	struct index_slot *base; /* all levels, smallest first */
 	size_t base_slots;
 };
 

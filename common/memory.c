@@ -21,7 +21,8 @@ void *mem_map(size_t n, size_t size)
 		errno = EINVAL;
 		return NULL;
 	}
-	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		 0);
 	return p == MAP_FAILED ? NULL : p;
 }
 

@@ -1,4 +1,5 @@
-/* siphash.c - SipHash over byte strings (Aumasson and Bernstein, "SipHash: a fast short-input PRF"). */
+/* siphash.c - SipHash over byte strings (Aumasson and Bernstein, "SipHash: a fast short-input
+ * PRF"). */
 #include "common/siphash.h"
 
 #include <fcntl.h>

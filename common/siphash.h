@@ -1,7 +1,8 @@
 /* siphash.h - keyed hashing of short inputs, SipHash-c-d (Aumasson and Bernstein, 2012).
  *
- * Addresses, ports and names come from whoever sends packets, so every hash table is keyed. SipHash-1-3
- * is what Linux, Rust and Python use for tables; 2-4 is there because the published vectors are for it.
+ * Addresses, ports and names come from whoever sends packets, so every hash table is keyed.
+ * SipHash-1-3 is what Linux, Rust and Python use for tables; 2-4 is there because the published
+ * vectors are for it.
  */
 #ifndef COMMON_SIPHASH_H
 #define COMMON_SIPHASH_H
@@ -35,7 +36,8 @@ uint64_t siphash_2_4(const struct siphash_key *key, const void *data, size_t len
 	} while (0)
 
 /* SipHash-1-3 of n 64-bit words (no tail): the form used for flow keys, inline. */
-static inline uint64_t siphash_words(const struct siphash_key *key, const uint64_t *w, unsigned int n)
+static inline uint64_t siphash_words(const struct siphash_key *key, const uint64_t *w,
+				     unsigned int n)
 {
 	uint64_t v0 = key->k[0] ^ 0x736f6d6570736575ULL;
 	uint64_t v1 = key->k[1] ^ 0x646f72616e646f6dULL;

@@ -1,8 +1,8 @@
 /* wire.h - bounded reading of network bytes.
  *
- * A cursor over a byte range with a sticky error: a read beyond the end gives 0, moves to the end and
- * sets `bad`; so a decoder reads a whole header and asks once. All integers are network order on the
- * wire and host order here. Nothing else in the program reads packet bytes.
+ * A cursor over a byte range with a sticky error: a read beyond the end gives 0, moves to the end
+ * and sets `bad`; so a decoder reads a whole header and asks once. All integers are network order
+ * on the wire and host order here. Nothing else in the program reads packet bytes.
  */
 #ifndef COMMON_WIRE_H
 #define COMMON_WIRE_H
@@ -40,7 +40,8 @@ static inline size_t wire_left(const struct wire *w)
 	return (size_t)(w->end - w->p);
 }
 
-/* The next n bytes, borrowed, and the cursor behind them; NULL (and bad) where they are not there. */
+/* The next n bytes, borrowed, and the cursor behind them; NULL (and bad) where they are not there.
+ */
 static inline const uint8_t *wire_bytes(struct wire *w, size_t n)
 {
 	const uint8_t *p = w->p;

@@ -5,8 +5,8 @@
  * Units:   durations in ns, sizes in bytes.
  * Memory:  a struct conf owns all that it points to; conf_free() gives it back. Texts are never
  *          NULL, only "". Everything is plain data: it may be read by any thread once it is
- * complete. Errors:  all mistakes of one call are added to errors, and nothing is changed where
- * there is one.
+ *          complete.
+ * Errors:  all mistakes of one call are added to errors, and nothing is changed where there is one.
  */
 #ifndef CONF_CONF_H
 #define CONF_CONF_H

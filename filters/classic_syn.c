@@ -9,9 +9,10 @@
 enum { DROP = 19, ACCEPT = 18 };
 
 /* A jump of instruction `at` to instruction `to`. */
-#define GO(at, to) ((unsigned char)((to) - (at) - 1))
+#define GO(at, to) ((unsigned char)((to) - (at)-1))
 
-/* tcpdump: outbound and tcp[tcpflags] & (tcp-syn|tcp-ack|tcp-rst|tcp-fin) == tcp-syn, and for IPv6 the same */
+/* tcpdump: outbound and tcp[tcpflags] & (tcp-syn|tcp-ack|tcp-rst|tcp-fin) == tcp-syn, and for IPv6
+ * the same */
 static const struct filter_insn program[] = {
     {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned int)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
      "which way it goes", "sent by this host"},

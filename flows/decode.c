@@ -1,7 +1,7 @@
 /* decode.c - see decode.h. Decoders never log: each way to fail is a result with a counter.
  *
- * A layer is the bytes from one header on: `cap` of them captured, `len` of them there according to the
- * layers below. Every length from the wire is first cut to what the layer has.
+ * A layer is the bytes from one header on: `cap` of them captured, `len` of them there according to
+ * the layers below. Every length from the wire is first cut to what the layer has.
  */
 #include "flows/decode.h"
 
@@ -11,7 +11,7 @@
 enum {
 	ETHERTYPE_IPV4 = 0x0800,
 	ETHERTYPE_ARP = 0x0806,
-	ETHERTYPE_TEB = 0x6558,      /* transparent Ethernet bridging */
+	ETHERTYPE_TEB = 0x6558, /* transparent Ethernet bridging */
 	ETHERTYPE_VLAN = 0x8100,
 	ETHERTYPE_RARP = 0x8035,
 	ETHERTYPE_IPV6 = 0x86dd,
@@ -24,14 +24,27 @@ enum {
 	ETHERTYPE_ERSPAN2 = 0x88be,
 	ETHERTYPE_LLDP = 0x88cc,
 	ETHERTYPE_QINQ_OLD = 0x9100,
-	ETHERTYPE_FIRST = 0x0600,    /* below: an IEEE 802.3 length */
+	ETHERTYPE_FIRST = 0x0600, /* below: an IEEE 802.3 length */
 	PPP_IPV4 = 0x21,
 	PPP_IPV6 = 0x57,
-	IP_HOPOPTS = 0, IP_ICMP = 1, IP_IGMP = 2, IP_IPV4 = 4, IP_IPV6 = 41, IP_ROUTING = 43,
-	IP_FRAGMENT = 44, IP_GRE = 47, IP_ESP = 50, IP_AH = 51, IP_ICMPV6 = 58, IP_NONE = 59,
-	IP_DSTOPTS = 60, IP_MOBILITY = 135, IP_HIP = 139, IP_SHIM6 = 140,
-	MAX_TUNNELS = 8,             /* headers inside headers; real ones have three or four */
-	MAX_TAGS = 8,                /* VLAN tags or MPLS labels in a row */
+	IP_HOPOPTS = 0,
+	IP_ICMP = 1,
+	IP_IGMP = 2,
+	IP_IPV4 = 4,
+	IP_IPV6 = 41,
+	IP_ROUTING = 43,
+	IP_FRAGMENT = 44,
+	IP_GRE = 47,
+	IP_ESP = 50,
+	IP_AH = 51,
+	IP_ICMPV6 = 58,
+	IP_NONE = 59,
+	IP_DSTOPTS = 60,
+	IP_MOBILITY = 135,
+	IP_HIP = 139,
+	IP_SHIM6 = 140,
+	MAX_TUNNELS = 8, /* headers inside headers; real ones have three or four */
+	MAX_TAGS = 8,    /* VLAN tags or MPLS labels in a row */
 	MAX_EXTENSIONS = 16,
 };
 
@@ -77,7 +90,8 @@ static inline void layer_limit(struct layer *l, uint32_t len)
 		l->cap = l->len;
 }
 
-/* --- TCP and UDP ---------------------------------------------------------------------------------- */
+/* --- TCP and UDP
+ * ---------------------------------------------------------------------------------- */
 
 static uint32_t mix32(uint32_t h, uint32_t v)
 {
@@ -232,7 +246,8 @@ enum decode_result decode_transport(const struct decoder *d, const struct ip_add
 	return DECODE_SKIPPED;
 }
 
-/* --- inside IP ------------------------------------------------------------------------------------- */
+/* --- inside IP
+ * ------------------------------------------------------------------------------------- */
 
 /* PPP protocol field, one byte where compressed (RFC 1661 section 6.5). */
 static enum decode_result decode_ppp(struct context *c, struct layer l)
@@ -403,8 +418,11 @@ static enum decode_result decode_ipv4(struct context *c, struct layer l)
 	PULL(&l, hlen);
 	c->inside_ip = true;
 	if (__builtin_expect(frag & 0x3fff, 0)) {
-		struct fragment f = {.src = &src, .dst = &dst, .id = load_be16(p + 4),
-				     .offset = (frag & 0x1fff) * 8, .more = frag & 0x2000,
+		struct fragment f = {.src = &src,
+				     .dst = &dst,
+				     .id = load_be16(p + 4),
+				     .offset = (frag & 0x1fff) * 8,
+				     .more = frag & 0x2000,
 				     .proto = proto};
 
 		return hold_fragment(c, &f, l);
@@ -463,7 +481,8 @@ static enum decode_result decode_upper(struct context *c, const struct ip_addr *
 		case IP_AH:
 			if (l.cap < 2)
 				return l.len < 2 ? DECODE_MALFORMED : DECODE_TRUNCATED;
-			n = proto == IP_AH ? ((uint32_t)l.p[1] + 2) * 4 : ((uint32_t)l.p[1] + 1) * 8;
+			n = proto == IP_AH ? ((uint32_t)l.p[1] + 2) * 4
+					   : ((uint32_t)l.p[1] + 1) * 8;
 			proto = next;
 			PULL(&l, n);
 			continue;
@@ -512,7 +531,8 @@ static enum decode_result decode_ip(struct context *c, struct layer l)
 	}
 }
 
-/* --- links ----------------------------------------------------------------------------------------- */
+/* --- links
+ * ----------------------------------------------------------------------------------------- */
 
 /* LLC (IEEE 802.2): only SNAP with an Ethernet type inside is looked into. */
 static enum decode_result decode_llc(struct context *c, struct layer l)
@@ -592,8 +612,8 @@ static enum decode_result decode_ethernet(struct context *c, struct layer l)
 	return decode_ethertype(c, l, type);
 }
 
-/* DLT_NULL: an address family in the byte order of whoever wrote the file; the IP version says the same
- * and is checked by decode_ip(). Families: 2 everywhere; IPv6 is 10, 24, 28 or 30. */
+/* DLT_NULL: an address family in the byte order of whoever wrote the file; the IP version says the
+ * same and is checked by decode_ip(). Families: 2 everywhere; IPv6 is 10, 24, 28 or 30. */
 static enum decode_result decode_null(struct context *c, struct layer l)
 {
 	uint32_t family;
@@ -617,7 +637,8 @@ static enum decode_result decode_null(struct context *c, struct layer l)
 }
 
 /* Linux cooked: protocol is an Ethernet type, or (RFC-less) 1: 802.3 without LLC, 4: LLC. */
-static enum decode_result decode_cooked(struct context *c, struct layer l, uint32_t hlen, uint32_t at)
+static enum decode_result decode_cooked(struct context *c, struct layer l, uint32_t hlen,
+					uint32_t at)
 {
 	uint16_t type;
 

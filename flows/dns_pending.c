@@ -1,5 +1,5 @@
-/* dns_pending.c - see dns_pending.h. Pending queries are listed in the order of their first sending, so the
- * time-out looks only at the head. */
+/* dns_pending.c - see dns_pending.h. Pending queries are listed in the order of their first
+ * sending, so the time-out looks only at the head. */
 #include "flows/dns_pending.h"
 
 #include <errno.h>
@@ -19,7 +19,7 @@ struct query {
 	uint32_t hash, prev, next;
 	uint32_t retries;
 	uint16_t id, qtype;
-	uint8_t client;   /* end */
+	uint8_t client; /* end */
 	uint8_t name_len;
 	uint8_t name[DNS_NAME_MAX];
 };
@@ -92,8 +92,11 @@ static void query_remove(struct dns_pending *d, uint32_t n)
 static void query_done(struct dns_pending *d, uint32_t n, int32_t rcode, uint64_t answer_ns)
 {
 	struct query *q = &d->queries[n];
-	struct dns_result r = {.name = q->name, .name_len = q->name_len, .qtype = q->qtype,
-			       .rcode = rcode, .retries = q->retries};
+	struct dns_result r = {.name = q->name,
+			       .name_len = q->name_len,
+			       .qtype = q->qtype,
+			       .rcode = rcode,
+			       .retries = q->retries};
 	struct ends ends;
 
 	if (rcode >= 0 && answer_ns >= q->time_ns) {
@@ -112,7 +115,8 @@ static uint32_t query_find(const struct dns_pending *d, const struct flow_key *k
 {
 	uint32_t at, n, found = NONE;
 
-	INDEX_FIND(&d->index, hash, at, n) {
+	INDEX_FIND(&d->index, hash, at, n)
+	{
 		const struct query *q = &d->queries[n];
 
 		if (q->id != m->id || q->client != client || !flow_key_equal(&q->key, key))
@@ -167,8 +171,8 @@ static void query_add(struct dns_pending *d, const struct flow_key *key, int cli
 	d->stats.pending++;
 }
 
-/* The answer d->msg belongs to query n: its addresses have the name that was asked for. Only where the answer
- * repeats the question; one that was matched by its id alone is too easily forged. */
+/* The answer d->msg belongs to query n: its addresses have the name that was asked for. Only where
+ * the answer repeats the question; one that was matched by its id alone is too easily forged. */
 static void answer_learn(struct dns_pending *d, uint32_t n, const uint8_t *msg, size_t len,
 			 uint64_t time_ns)
 {
@@ -189,8 +193,9 @@ static void answer_learn(struct dns_pending *d, uint32_t n, const uint8_t *msg, 
 			    found[i].ttl_s, time_ns);
 }
 
-bool dns_pending_message(struct dns_pending *d, const struct flow_key *key, int end, uint64_t flow_hash,
-			 const uint8_t *msg, size_t len, bool whole, uint64_t time_ns)
+bool dns_pending_message(struct dns_pending *d, const struct flow_key *key, int end,
+			 uint64_t flow_hash, const uint8_t *msg, size_t len, bool whole,
+			 uint64_t time_ns)
 {
 	struct dns_message *m = &d->msg;
 	uint32_t hash, n;
@@ -211,7 +216,8 @@ bool dns_pending_message(struct dns_pending *d, const struct flow_key *key, int 
 	}
 	hash = (uint32_t)(flow_hash >> 32) ^ (uint32_t)m->id * 0x9e3779b1U;
 	n = query_find(d, key, client, hash, m);
-	if (n != NONE && (int64_t)(time_ns - d->queries[n].time_ns) > (int64_t)d->config.timeout_ns) {
+	if (n != NONE &&
+	    (int64_t)(time_ns - d->queries[n].time_ns) > (int64_t)d->config.timeout_ns) {
 		query_done(d, n, -1, 0);
 		n = NONE;
 		if (m->response)
@@ -233,7 +239,7 @@ bool dns_pending_message(struct dns_pending *d, const struct flow_key *key, int 
 
 void dns_pending_expire(struct dns_pending *d, uint64_t now_ns, bool all)
 {
-	while (d->oldest != NONE &&
-	       (all || (int64_t)(now_ns - d->queries[d->oldest].time_ns) > (int64_t)d->config.timeout_ns))
+	while (d->oldest != NONE && (all || (int64_t)(now_ns - d->queries[d->oldest].time_ns) >
+						(int64_t)d->config.timeout_ns))
 		query_done(d, d->oldest, -1, 0);
 }

@@ -25,7 +25,7 @@ int flow_table_init(struct flow_table *t, const struct flow_table_config *config
 		return err;
 	t->flows = mem_map(config->max_flows, sizeof(*t->flows));
 	t->cold = mem_map(config->max_flows, sizeof(*t->cold));
-	for (class = 0; class < FLOW_AGE_CLASSES; class++) {
+	for (class = 0; class < FLOW_AGE_CLASSES; class ++) {
 		uint64_t s = config->timeout_ns[class] / NS_PER_S;
 		uint32_t i;
 
@@ -50,12 +50,13 @@ void flow_table_destroy(struct flow_table *t)
 	index_destroy(&t->index);
 	mem_unmap(t->flows, t->config.max_flows, sizeof(*t->flows));
 	mem_unmap(t->cold, t->config.max_flows, sizeof(*t->cold));
-	for (class = 0; class < FLOW_AGE_CLASSES; class++)
+	for (class = 0; class < FLOW_AGE_CLASSES; class ++)
 		free(t->heads[class]);
 	memset(t, 0, sizeof(*t));
 }
 
-/* --- lists by age ---------------------------------------------------------------------------------- */
+/* --- lists by age
+ * ---------------------------------------------------------------------------------- */
 
 /* List of a class for flows last seen `age` seconds before the clock. */
 static uint32_t slot_of(const struct flow_table *t, int class, uint32_t age)
@@ -65,8 +66,8 @@ static uint32_t slot_of(const struct flow_table *t, int class, uint32_t age)
 	return (t->now_slot[class] + n - age) % n;
 }
 
-/* Seconds since the flow was seen, at most what the class has lists for. A flow "seen in the future"
- * (the clock was set back) counts as just seen. */
+/* Seconds since the flow was seen, at most what the class has lists for. A flow "seen in the
+ * future" (the clock was set back) counts as just seen. */
 static uint32_t flow_age(const struct flow_table *t, const struct flow *f)
 {
 	uint64_t s = f->last_ns / NS_PER_S;
@@ -82,7 +83,7 @@ static void age_link(struct flow_table *t, uint32_t n, int class, uint32_t age)
 	struct flow *f = &t->flows[n];
 	uint32_t slot = slot_of(t, class, age), head = t->heads[class][slot];
 
-	f->age_class = (uint8_t)class;
+	f->age_class = (uint8_t) class;
 	f->age_slot = (uint16_t)slot;
 	f->age_prev = FLOW_NONE;
 	f->age_next = head;
@@ -110,7 +111,7 @@ void flow_table_set_class(struct flow_table *t, uint32_t n, enum flow_age_class 
 	if (t->flows[n].age_class == class)
 		return;
 	age_unlink(t, n);
-	t->flows[n].age_class = (uint8_t)class;
+	t->flows[n].age_class = (uint8_t) class;
 	age_link(t, n, class, flow_age(t, &t->flows[n]));
 }
 
@@ -127,14 +128,15 @@ static void flow_end(struct flow_table *t, uint32_t n, enum flow_end_reason reas
 	t->used--;
 }
 
-/* The least recently seen flow, to the second: flows in the oldest list that were seen since move on. */
+/* The least recently seen flow, to the second: flows in the oldest list that were seen since move
+ * on. */
 static void evict(struct flow_table *t)
 {
 	for (;;) {
 		int class, best = -1;
 		uint32_t n, age, listed = 0;
 
-		for (class = 0; class < FLOW_AGE_CLASSES; class++) {
+		for (class = 0; class < FLOW_AGE_CLASSES; class ++) {
 			while (t->oldest[class] &&
 			       t->heads[class][slot_of(t, class, t->oldest[class])] == FLOW_NONE)
 				t->oldest[class]--;
@@ -158,7 +160,8 @@ static void evict(struct flow_table *t)
 	}
 }
 
-/* --- lookup ---------------------------------------------------------------------------------------- */
+/* --- lookup
+ * ---------------------------------------------------------------------------------------- */
 
 static uint32_t take_record(struct flow_table *t)
 {
@@ -176,7 +179,8 @@ static uint32_t take_record(struct flow_table *t)
 	return n;
 }
 
-uint32_t flow_table_get(struct flow_table *t, const struct packet *pkt, uint32_t guess, bool *created)
+uint32_t flow_table_get(struct flow_table *t, const struct packet *pkt, uint32_t guess,
+			bool *created)
 {
 	uint32_t hash = (uint32_t)pkt->hash, at, n;
 	struct flow *f;
@@ -213,7 +217,8 @@ uint32_t flow_table_get(struct flow_table *t, const struct packet *pkt, uint32_t
 	return n;
 }
 
-/* --- time ------------------------------------------------------------------------------------------ */
+/* --- time
+ * ------------------------------------------------------------------------------------------ */
 
 /* Flows that are in no list any more, about to end. */
 static void end_batch(struct flow_table *t, const uint32_t *flows, unsigned int n)
@@ -281,7 +286,7 @@ void flow_table_advance(struct flow_table *t, uint64_t now_ns)
 	}
 	seconds = t->clock_s ? now_s - t->clock_s : 0;
 	t->clock_s = now_s;
-	for (class = 0; class < FLOW_AGE_CLASSES; class++)
+	for (class = 0; class < FLOW_AGE_CLASSES; class ++)
 		advance_class(t, class, seconds);
 }
 
@@ -290,7 +295,7 @@ void flow_table_finish(struct flow_table *t)
 	int class;
 	uint32_t i;
 
-	for (class = 0; class < FLOW_AGE_CLASSES; class++)
+	for (class = 0; class < FLOW_AGE_CLASSES; class ++)
 		for (i = 0; i < t->slots[class]; i++) {
 			uint32_t slot = slot_of(t, class, t->slots[class] - 1 - i);
 

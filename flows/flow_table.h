@@ -1,13 +1,14 @@
 /* flow_table.h - bounded table of bidirectional flows.
  *
- * Terms:   flow, RFC 7011 section 2; biflow, RFC 5103. Addresses are IPv6; IPv4 is v4-mapped. A flow has two ends, 0
- *          and 1, in the canonical order of its key; which one is the client is decided when points are made.
+ * Terms:   flow, RFC 7011 section 2; biflow, RFC 5103. Addresses are IPv6; IPv4 is v4-mapped. A
+ *          flow has two ends, 0 and 1, in the canonical order of its key; which one is the client
+ *          is decided when points are made.
  * Time:    packet time, ns since the epoch. Nothing here reads a clock.
  * Threads: a table belongs to one thread. No locks.
  *
- * What every packet touches is in struct flow, two cache lines; what only some packets touch is in struct
- * flow_cold at the same number. Flows are listed by the second in which they were last seen, lazily: a
- * packet only writes last_ns, and a flow found in a list too old moves on (a time wheel).
+ * What every packet touches is in struct flow, two cache lines; what only some packets touch is in
+ * struct flow_cold at the same number. Flows are listed by the second in which they were last seen,
+ * lazily: a packet only writes last_ns, and a flow found in a list too old moves on (a time wheel).
  */
 #ifndef FLOWS_FLOW_TABLE_H
 #define FLOWS_FLOW_TABLE_H
@@ -24,27 +25,32 @@
 
 /* flow.state; bits of end 1 are those of end 0 << 1. */
 enum flow_state {
-	FLOW_SYN = 1 << 0,         /* sent SYN without ACK */
-	FLOW_SYNACK = 1 << 2,      /* sent SYN with ACK */
-	FLOW_OTHER = 1 << 4,       /* sent a segment that is neither SYN nor RST */
+	FLOW_SYN = 1 << 0,    /* sent SYN without ACK */
+	FLOW_SYNACK = 1 << 2, /* sent SYN with ACK */
+	FLOW_OTHER = 1 << 4,  /* sent a segment that is neither SYN nor RST */
 	FLOW_FIN = 1 << 6,
-	FLOW_SEQ = 1 << 8,         /* next_seq is known */
-	FLOW_PROBE = 1 << 10,      /* an RTT measurement is under way */
-	FLOW_ZERO_WINDOW = 1 << 12, /* announced a window of 0 last */
-	FLOW_SEEN = 1 << 14,       /* sent anything */
-	FLOW_CLIENT = 1 << 16,     /* is the client, by a handshake or a protocol's roles */
+	FLOW_SEQ = 1 << 8,     /* next_seq is known */
+	FLOW_PROBE = 1 << 10,  /* an RTT measurement is under way */
+	FLOW_SEEN = 1 << 14,   /* sent anything */
+	FLOW_CLIENT = 1 << 16, /* is the client, by a handshake or a protocol's roles */
 	FLOW_ESTABLISHED = 1 << 18,
-	FLOW_CLOSED = 1 << 19,     /* its end was counted (or there was nothing to count) */
-	FLOW_DIRTY = 1 << 20,      /* has something for this cycle's points */
-	FLOW_HANDSHAKE = 1 << 21,  /* role is from a handshake, the strongest reason */
-	FLOW_NO_HTTP = 1 << 22,    /* a tunnel or an upgraded connection: not looked into any more */
+	FLOW_CLOSED = 1 << 19,    /* its end was counted (or there was nothing to count) */
+	FLOW_DIRTY = 1 << 20,     /* has something for this cycle's points */
+	FLOW_HANDSHAKE = 1 << 21, /* role is from a handshake, the strongest reason */
+	FLOW_NO_HTTP = 1 << 22,   /* a tunnel or an upgraded connection: not looked into any more */
 	FLOW_TCP = 1 << 23,
-	FLOW_RETRIED = 1 << 24,    /* end 0 sent its SYN or SYN-ACK again: no RTT from it (bit 25: end 1) */
-	FLOW_STREAM = 1 << 26,     /* flow_cold.stream is in use */
-	FLOW_EXCLUDED = 1 << 27,   /* left out: kept so that its packets are known, counted nowhere */
+	FLOW_RETRIED = 1 << 24,  /* sent its SYN or SYN-ACK again: no RTT from it */
+	FLOW_STREAM = 1 << 26,   /* flow_cold.stream is in use */
+	FLOW_EXCLUDED = 1 << 27, /* left out: kept so that its packets are known, counted nowhere */
 };
 
-enum flow_age_class { FLOW_AGE_UDP, FLOW_AGE_TCP, FLOW_AGE_ATTEMPT, FLOW_AGE_CLOSED, FLOW_AGE_CLASSES };
+enum flow_age_class {
+	FLOW_AGE_UDP,
+	FLOW_AGE_TCP,
+	FLOW_AGE_ATTEMPT,
+	FLOW_AGE_CLOSED,
+	FLOW_AGE_CLASSES
+};
 
 enum flow_end_reason { FLOW_END_IDLE, FLOW_END_EVICTED, FLOW_END_REUSED, FLOW_END_FINISH };
 
@@ -56,13 +62,13 @@ struct flow {
 	uint32_t hash;
 	uint32_t state;
 	/* second line */
-	uint64_t bytes[2];     /* L4 payload sent by each end, this cycle; TCP: each position once */
-	uint32_t next_seq[2];  /* highest sequence number seen, exclusive */
+	uint64_t bytes[2];    /* L4 payload sent by each end, this cycle; TCP: each position once */
+	uint32_t next_seq[2]; /* highest sequence number seen, exclusive */
 	uint32_t probe_seq[2]; /* RTT: waits for an ACK of this */
 	uint32_t probe_ts[2];  /* its TSval */
 	uint32_t probe_at[2];  /* when it was sent, units of 1,024 ns */
 	uint32_t age_prev, age_next;
-	uint16_t iface[2];     /* where each end's packets are counted */
+	uint16_t iface[2]; /* where each end's packets are counted */
 	uint8_t age_class;
 	uint8_t age_unused;
 	uint16_t age_slot;
@@ -75,36 +81,37 @@ struct flow_rtt {
 	bool valid;
 };
 
-/* The kernel hands packets on in batches of 8 (net.core.gro_normal_batch): a router shows 8 of a flow on
- * one interface before the first of them on the other. */
+/* The kernel hands packets on in batches of 8 (net.core.gro_normal_batch): a router shows 8 of a
+ * flow on one interface before the first of them on the other. */
 enum { FLOW_SIGNATURES = 8 };
 
 struct flow_cold {
-	struct flow_rtt rtt[2];     /* of segments sent by each end */
-	uint32_t stream;            /* DNS or HTTP reader; FLOW_NONE */
-	uint32_t holes[2];          /* list in the TCP hole pool */
-	uint32_t low_seq[2];        /* below: never seen, where no SYN told the beginning */
+	struct flow_rtt rtt[2]; /* of segments sent by each end */
+	uint32_t stream;        /* DNS or HTTP reader; FLOW_NONE */
+	uint32_t holes[2];      /* list in the TCP hole pool */
+	uint32_t low_seq[2];    /* below: never seen, where no SYN told the beginning */
 	uint8_t hole_count[2];
 	uint8_t signature_at[2];
 	uint32_t isn[2];
 	uint64_t first_ns;
-	uint64_t syn_ns[2];         /* first SYN or SYN-ACK of each end */
+	uint64_t syn_ns[2]; /* first SYN or SYN-ACK of each end */
 	uint32_t signatures[2][FLOW_SIGNATURES];
-	uint32_t owner[2];          /* process at each end, the collector's number; 0: not known */
-	uint32_t name;              /* by which end name_end knows the other; NAMES_NONE */
+	uint32_t owner[2]; /* process at each end, the collector's number; 0: not known */
+	uint32_t name;     /* by which end name_end knows the other; NAMES_NONE */
 	uint8_t name_end;
-	bool kernel[2];             /* the kernel's own figures of an end have been seen */
+	bool kernel[2];               /* the kernel's own figures of an end have been seen */
 	uint32_t retransmits_base[2]; /* the kernel's count where ours began */
 	uint32_t retransmits_all[2];  /* ours since then */
 	/* counters of this cycle */
 	uint32_t retransmits[2], syn_retransmits[2];
 	uint32_t established, closed, connect_failed, resets;
-	uint32_t connects[2];       /* end 0/1 as client: SYN to SYN-ACK; as server: SYN-ACK to ACK */
-	uint64_t connect_ns[2];     /* sums */
+	uint32_t connects[2];   /* end 0/1 as client: SYN to SYN-ACK; as server: SYN-ACK to ACK */
+	uint64_t connect_ns[2]; /* sums */
 } __attribute__((aligned(64)));
 
-/* The same packet on another interface (bond and slave, bridge and veth): counted where it was seen first.
- * What differs between the two sights (MAC addresses, TTL, checksums) is not part of the signature. */
+/* The same packet on another interface (bond and slave, bridge and veth): counted where it was seen
+ * first. What differs between the two sights (MAC addresses, TTL, checksums) is not part of the
+ * signature. */
 static inline bool flow_is_duplicate(struct flow *f, struct flow_cold *c, const struct packet *pkt)
 {
 	int e = pkt->end, i;
@@ -132,11 +139,13 @@ static inline void flow_clear_counts(struct flow *f, struct flow_cold *c)
 enum { FLOW_SWEEP = 16 };
 
 struct flow_table_config {
-	size_t max_flows;                             /* hard cap; all memory is taken by flow_table_new() */
-	uint64_t timeout_ns[FLOW_AGE_CLASSES];        /* silent this long: ended with FLOW_END_IDLE */
-	/* A flow ends; its record is freed when the call returns. May not call back into the table. */
+	size_t max_flows; /* hard cap; all memory is taken by flow_table_new() */
+	uint64_t timeout_ns[FLOW_AGE_CLASSES]; /* silent this long: ended with FLOW_END_IDLE */
+	/* A flow ends; its record is freed when the call returns. May not call back into the table.
+	 */
 	void (*end)(void *ctx, uint32_t n, enum flow_end_reason reason);
-	/* These flows, at most FLOW_SWEEP, are about to end, in this order: a chance to fetch memory. */
+	/* These flows, at most FLOW_SWEEP, are about to end, in this order: a chance to fetch
+	 * memory. */
 	void (*prepare)(void *ctx, const uint32_t *flows, unsigned int n);
 	void *ctx;
 };
@@ -145,12 +154,12 @@ struct flow_table {
 	struct index index;
 	struct flow *flows;
 	struct flow_cold *cold;
-	uint32_t used, unused_from, free;             /* records */
-	uint32_t *heads[FLOW_AGE_CLASSES];            /* a list per second */
-	uint32_t slots[FLOW_AGE_CLASSES];             /* lists of the class: its time-out in seconds + 2 */
+	uint32_t used, unused_from, free;  /* records */
+	uint32_t *heads[FLOW_AGE_CLASSES]; /* a list per second */
+	uint32_t slots[FLOW_AGE_CLASSES];  /* lists of the class: its time-out in seconds + 2 */
 	uint32_t now_slot[FLOW_AGE_CLASSES];
-	uint32_t oldest[FLOW_AGE_CLASSES];            /* no older list than this many seconds is filled */
-	uint64_t clock_s;                             /* second of the newest lists; 0: not started */
+	uint32_t oldest[FLOW_AGE_CLASSES]; /* no older list than this many seconds is filled */
+	uint64_t clock_s;                  /* second of the newest lists; 0: not started */
 	uint64_t evicted, created;
 	struct flow_table_config config;
 };
@@ -165,7 +174,8 @@ static inline void flow_table_prefetch(const struct flow_table *t, uint64_t hash
 	index_prefetch(&t->index, (uint32_t)hash);
 }
 
-/* Second look: a guess at the flow's number (FLOW_NONE: none), its record on the way into the cache. */
+/* Second look: a guess at the flow's number (FLOW_NONE: none), its record on the way into the
+ * cache. */
 static inline uint32_t flow_table_prefetch_record(const struct flow_table *t, uint64_t hash)
 {
 	uint32_t at, n;
@@ -180,15 +190,16 @@ static inline uint32_t flow_table_prefetch_record(const struct flow_table *t, ui
 }
 
 /* The packet's flow, made where there is none: a full table first ends its least recently seen flow
- * (FLOW_END_EVICTED). guess: what flow_table_prefetch_record() said, or FLOW_NONE. Never fails; the number
- * stays valid until the flow ends. */
-uint32_t flow_table_get(struct flow_table *t, const struct packet *pkt, uint32_t guess, bool *created);
+ * (FLOW_END_EVICTED). guess: what flow_table_prefetch_record() said, or FLOW_NONE. Never fails; the
+ * number stays valid until the flow ends. */
+uint32_t flow_table_get(struct flow_table *t, const struct packet *pkt, uint32_t guess,
+			bool *created);
 
 /* The time-out class of a flow has changed. */
 void flow_table_set_class(struct flow_table *t, uint32_t n, enum flow_age_class class);
 
-/* Time has come to now_ns: end flows whose time-out has passed. Time may jump; a step back of more than
- * a minute restarts the clock there. */
+/* Time has come to now_ns: end flows whose time-out has passed. Time may jump; a step back of more
+ * than a minute restarts the clock there. */
 void flow_table_advance(struct flow_table *t, uint64_t now_ns);
 
 /* End every flow (FLOW_END_FINISH). */

@@ -1,7 +1,7 @@
 /* fragment.c - see fragment.h.
  *
- * A datagram is a slot: 64 KiB of address space for its bytes and a bitmap of the 8-byte units that have
- * come. Slots are used in rings of age, so that the oldest goes first.
+ * A datagram is a slot: 64 KiB of address space for its bytes and a bitmap of the 8-byte units that
+ * have come. Slots are used in rings of age, so that the oldest goes first.
  */
 #include "flows/fragment.h"
 
@@ -16,10 +16,10 @@ struct slot {
 	struct ip_addr src, dst;
 	uint64_t first_ns, last_ns;
 	uint32_t id;
-	uint32_t total;     /* length of the datagram; 0: not known yet */
-	uint32_t have;      /* bytes that came, each once */
-	uint32_t sum;       /* bytes that came, as often as they came */
-	uint32_t cut;       /* first byte that was not captured; FRAGMENT_MAX: none */
+	uint32_t total; /* length of the datagram; 0: not known yet */
+	uint32_t have;  /* bytes that came, each once */
+	uint32_t sum;   /* bytes that came, as often as they came */
+	uint32_t cut;   /* first byte that was not captured; FRAGMENT_MAX: none */
 	uint16_t packets, iface;
 	uint16_t prev, next; /* list of age, or of free slots */
 	uint8_t proto;
@@ -149,8 +149,8 @@ static uint16_t find(struct fragments *f, const struct fragment *frag)
 	for (n = f->newest; n != NONE; n = f->slots[n].prev) {
 		struct slot *s = &f->slots[n];
 
-		if (s->id == frag->id && s->proto == frag->proto && addr_equal(&s->src, frag->src) &&
-		    addr_equal(&s->dst, frag->dst))
+		if (s->id == frag->id && s->proto == frag->proto &&
+		    addr_equal(&s->src, frag->src) && addr_equal(&s->dst, frag->dst))
 			return n;
 	}
 	if (f->free == NONE)
@@ -185,13 +185,15 @@ static void store(struct fragments *f, uint16_t n, const struct fragment *frag)
 	uint32_t at;
 
 	for (at = 0; at < frag->len; at += 8) {
-		uint32_t unit = (frag->offset + at) / 8, len = frag->len - at < 8 ? frag->len - at : 8;
+		uint32_t unit = (frag->offset + at) / 8,
+			 len = frag->len - at < 8 ? frag->len - at : 8;
 		uint32_t cap = frag->cap > at ? frag->cap - at : 0;
 
 		if (map[unit / 8] & 1 << unit % 8)
 			continue;
 		map[unit / 8] |= (uint8_t)(1 << unit % 8);
-		memcpy(bytes + frag->offset + at, frag->data + (cap ? at : 0), cap < len ? cap : len);
+		memcpy(bytes + frag->offset + at, frag->data + (cap ? at : 0),
+		       cap < len ? cap : len);
 		s->have += len;
 		if (cap < len && s->cut > frag->offset + at + cap)
 			s->cut = frag->offset + at + cap;
@@ -204,7 +206,8 @@ bool fragments_add(struct fragments *f, const struct fragment *frag, struct data
 	struct slot *s;
 	uint16_t n;
 
-	/* len first: it may be a capture file's word for the frame's length, and the sum would wrap */
+	/* len first: it may be a capture file's word for the frame's length, and the sum would wrap
+	 */
 	*malformed = frag->len == 0 || frag->len >= FRAGMENT_MAX ||
 		     frag->offset + frag->len > FRAGMENT_MAX - 1;
 	if (*malformed)
@@ -225,7 +228,8 @@ bool fragments_add(struct fragments *f, const struct fragment *frag, struct data
 	if (!frag->more && (!s->total || frag->offset + frag->len < s->total))
 		s->total = frag->offset + frag->len;
 	store(f, n, frag);
-	if (!s->total || s->have < s->total || contiguous(f, n) < (s->cut < s->total ? s->cut : s->total))
+	if (!s->total || s->have < s->total ||
+	    contiguous(f, n) < (s->cut < s->total ? s->cut : s->total))
 		return false;
 	hand_out(f, n, true, out);
 	return true;

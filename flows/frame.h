@@ -7,12 +7,12 @@
 
 /* What the first byte of a frame begins. */
 enum link_type {
-	LINK_ETHERNET,  /* DLT_EN10MB */
-	LINK_RAW,       /* DLT_RAW, DLT_IPV4, DLT_IPV6: an IP header */
-	LINK_SLL,       /* DLT_LINUX_SLL: Linux cooked v1, 16 bytes */
-	LINK_SLL2,      /* DLT_LINUX_SLL2: Linux cooked v2, 20 bytes */
-	LINK_NULL,      /* DLT_NULL: 4 bytes address family, order of the machine that wrote it */
-	LINK_LOOP,      /* DLT_LOOP: the same in network order */
+	LINK_ETHERNET, /* DLT_EN10MB */
+	LINK_RAW,      /* DLT_RAW, DLT_IPV4, DLT_IPV6: an IP header */
+	LINK_SLL,      /* DLT_LINUX_SLL: Linux cooked v1, 16 bytes */
+	LINK_SLL2,     /* DLT_LINUX_SLL2: Linux cooked v2, 20 bytes */
+	LINK_NULL,     /* DLT_NULL: 4 bytes address family, order of the machine that wrote it */
+	LINK_LOOP,     /* DLT_LOOP: the same in network order */
 	LINK_TYPES
 };
 

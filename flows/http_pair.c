@@ -1,6 +1,6 @@
-/* http_pair.c - see http_pair.h. One list in the order of the requests' times serves the time-out; a request
- * that timed out stays in its connection's queue, written, so that a late response is not given to the
- * request after it. */
+/* http_pair.c - see http_pair.h. One list in the order of the requests' times serves the time-out;
+ * a request that timed out stays in its connection's queue, written, so that a late response is not
+ * given to the request after it. */
 #include "flows/http_pair.h"
 
 #include <errno.h>
@@ -76,10 +76,14 @@ void http_queue_init(struct http_queue *q)
 }
 
 /* Write the transaction, once. */
-static void request_write(struct http_pairs *p, struct request *r, uint16_t status, uint64_t begin_ns)
+static void request_write(struct http_pairs *p, struct request *r, uint16_t status,
+			  uint64_t begin_ns)
 {
-	struct http_result res = {.path = r->path, .path_len = r->path_len, .status = status,
-				  .method = r->method, .version = r->version,
+	struct http_result res = {.path = r->path,
+				  .path_len = r->path_len,
+				  .status = status,
+				  .method = r->method,
+				  .version = r->version,
 				  .truncated = r->truncated};
 
 	if (r->written)
@@ -160,7 +164,8 @@ static void set_path(const struct http_pairs *p, struct request *r, const struct
 	if (p->config.paths == HTTP_PATHS_TEMPLATE && h->method != HTTP_CONNECT) {
 		bool open = h->target_cut && reaches_end, full;
 
-		r->path_len = (uint16_t)http_template(path, len, open, r->path, p->config.max_path, &full);
+		r->path_len =
+		    (uint16_t)http_template(path, len, open, r->path, p->config.max_path, &full);
 		r->truncated = full || open;
 		return;
 	}

@@ -1,8 +1,9 @@
-/* http_pair.h - HTTP requests that wait for their responses (RFC 9112 section 9.3: in order per connection).
+/* http_pair.h - HTTP requests that wait for their responses (RFC 9112 section 9.3: in order per
+ * connection).
  *
- * A response belongs to the oldest request of its connection that the server can have seen: the acknowledgement
- * number of the response's segment says so, whatever order the two directions were captured in. Bounded: the
- * oldest request goes, counted.
+ * A response belongs to the oldest request of its connection that the server can have seen: the
+ * acknowledgement number of the response's segment says so, whatever order the two directions were
+ * captured in. Bounded: the oldest request goes, counted.
  */
 #ifndef FLOWS_HTTP_PAIR_H
 #define FLOWS_HTTP_PAIR_H
@@ -24,7 +25,7 @@ enum http_paths {
 struct http_pairs_config {
 	size_t max_pending;
 	uint64_t timeout_ns;
-	uint32_t max_path;     /* bytes of a path that are kept */
+	uint32_t max_path; /* bytes of a path that are kept */
 	enum http_paths paths;
 	struct points *points; /* borrowed */
 };
@@ -37,14 +38,14 @@ enum { HTTP_EARLY = 4 };
 
 /* One connection's requests; part of a stream. */
 struct http_queue {
-	uint32_t head, tail;  /* oldest and newest pending request */
+	uint32_t head, tail; /* oldest and newest pending request */
 	uint8_t nearly;
-	bool lost;            /* response bytes were lost: older requests may have been answered there */
+	bool lost; /* response bytes were lost: older requests may have been answered there */
 	struct {
 		uint64_t time_ns;
 		uint32_t ack;
 		uint16_t status;
-	} early[HTTP_EARLY];  /* responses captured before their requests */
+	} early[HTTP_EARLY]; /* responses captured before their requests */
 };
 
 struct http_pairs;
@@ -54,8 +55,8 @@ void http_pairs_free(struct http_pairs *p);
 
 void http_queue_init(struct http_queue *q);
 
-/* A request head was read. ends: borrowed for the call. end_ns: when its last byte came; seq: a sequence number
- * that the server has passed when it answers. */
+/* A request head was read. ends: borrowed for the call. end_ns: when its last byte came; seq: a
+ * sequence number that the server has passed when it answers. */
 void http_pairs_request(struct http_pairs *p, struct http_queue *q, const struct ends *ends,
 			const struct http_head *h, uint64_t end_ns, uint32_t seq);
 

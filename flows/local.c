@@ -36,8 +36,8 @@ static bool has_host(const struct local *l, const struct ip_addr *a)
 	uint32_t at, n;
 
 	INDEX_FIND(&l->index, hash_of(l, a), at, n)
-		if (addr_equal(&l->hosts[n], a))
-			return true;
+	if (addr_equal(&l->hosts[n], a))
+		return true;
 	return false;
 }
 

@@ -18,10 +18,10 @@ enum { LOCAL_NETS_MOST = 4096 };
 
 struct local {
 	struct siphash_key key;
-	struct index index;    /* of single addresses */
+	struct index index; /* of single addresses */
 	struct ip_addr *hosts;
 	size_t nhosts;
-	struct ip_net *nets;   /* proper networks, looked at one by one */
+	struct ip_net *nets; /* proper networks, looked at one by one */
 	size_t nnets;
 };
 
@@ -40,8 +40,8 @@ static inline bool local_any(const struct local *l)
 
 bool local_has(const struct local *l, const struct ip_addr *a);
 
-/* Who asks, for names.h: a host asks over one of its addresses and connects from another, so all of them are
- * one client, ::. out may be a. */
+/* Who asks, for names.h: a host asks over one of its addresses and connects from another, so all of
+ * them are one client, ::. out may be a. */
 static inline void names_client(const struct local *l, const struct ip_addr *a, struct ip_addr *out)
 {
 	static const struct ip_addr host;

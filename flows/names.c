@@ -1,7 +1,8 @@
 /* names.c - see names.h.
  *
- * An entry is in the index (found by lookups), and in the list of those that may go unless it is held.
- * One that has been replaced while it was held is no longer in the index and goes with its last release.
+ * An entry is in the index (found by lookups), and in the list of those that may go unless it is
+ * held. One that has been replaced while it was held is no longer in the index and goes with its
+ * last release.
  */
 #include "flows/names.h"
 
@@ -20,7 +21,7 @@
 struct entry {
 	uint64_t pair[4]; /* client, address */
 	uint64_t expires_ns;
-	uint64_t order;   /* of learning: newer is more */
+	uint64_t order; /* of learning: newer is more */
 	uint32_t hash, holds;
 	uint32_t prev, next;
 	bool indexed;
@@ -76,7 +77,8 @@ const struct names_stats *names_stats(const struct names *n)
 	return &n->stats;
 }
 
-/* --- the list of what may go, least recently used first --------------------------------------------- */
+/* --- the list of what may go, least recently used first
+ * --------------------------------------------- */
 
 static void list_add(struct names *n, uint32_t id)
 {
@@ -154,7 +156,8 @@ static uint32_t take(struct names *n)
 	return id;
 }
 
-/* --- learning and finding --------------------------------------------------------------------------- */
+/* --- learning and finding
+ * --------------------------------------------------------------------------- */
 
 static uint32_t make_pair(const struct names *n, const struct ip_addr *client,
 			  const struct ip_addr *addr, uint64_t pair[4])
@@ -169,14 +172,16 @@ static bool same_pair(const struct entry *e, const uint64_t pair[4])
 	return !memcmp(e->pair, pair, sizeof(e->pair));
 }
 
-/* The entry of exactly this name, or NAMES_NONE; then *oldest is the one that must go for it, if any. */
+/* The entry of exactly this name, or NAMES_NONE; then *oldest is the one that must go for it, if
+ * any. */
 static uint32_t find_name(const struct names *n, uint32_t hash, const uint64_t pair[4],
 			  const uint8_t *name, size_t len, uint32_t *oldest)
 {
 	uint32_t at, id, count = 0, first = NAMES_NONE;
 
 	*oldest = NAMES_NONE;
-	INDEX_FIND(&n->index, hash, at, id) {
+	INDEX_FIND(&n->index, hash, at, id)
+	{
 		const struct entry *e = &n->entries[id];
 
 		if (!same_pair(e, pair))
@@ -243,7 +248,8 @@ uint32_t names_lookup(struct names *n, const struct ip_addr *client, const struc
 	uint64_t pair[4];
 
 	hash = make_pair(n, client, addr, pair);
-	INDEX_FIND(&n->index, hash, at, id) {
+	INDEX_FIND(&n->index, hash, at, id)
+	{
 		const struct entry *e = &n->entries[id];
 
 		if (!same_pair(e, pair) || time_ns >= e->expires_ns)

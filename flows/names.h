@@ -2,9 +2,9 @@
  *
  * Learnt from DNS answers that a client received: (client, address) -> queried name, the question's
  * and not the last CNAME's. Kept for the answer's TTL, at least NAMES_TTL_MIN_S and at most
- * NAMES_TTL_MAX_S. Of several names of one address the one learnt last that is alive counts. Whoever
- * feeds it makes sure that an answer belongs to a query of this client (dns_pending.h does): anything
- * else could be forged.
+ * NAMES_TTL_MAX_S. Of several names of one address the one learnt last that is alive counts.
+ * Whoever feeds it makes sure that an answer belongs to a query of this client (dns_pending.h
+ * does): anything else could be forged.
  *
  * Bounded: the least recently used name goes, but never one that is held. A flow holds the name it
  * began with, so that its points keep it beyond the TTL.
@@ -36,8 +36,8 @@ struct names *names_new(size_t max_names) MUST_CHECK;
 void names_free(struct names *n);
 
 /* The client was told at time_ns that `name` (wire form, lower case, with the root label; 1 to
- * DNS_NAME_MAX bytes) has this address. The unspecified address (how blocking resolvers say "nowhere") is
- * not learnt, nor is the root's name. */
+ * DNS_NAME_MAX bytes) has this address. The unspecified address (how blocking resolvers say
+ * "nowhere") is not learnt, nor is the root's name. */
 void names_learn(struct names *n, const struct ip_addr *client, const struct ip_addr *addr,
 		 const uint8_t *name, size_t name_len, uint32_t ttl_s, uint64_t time_ns);
 

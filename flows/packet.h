@@ -13,9 +13,9 @@ enum { PROTO_TCP = 6, PROTO_UDP = 17 };
 
 enum { TCP_FIN = 0x01, TCP_SYN = 0x02, TCP_RST = 0x04, TCP_PSH = 0x08, TCP_ACK = 0x10 };
 
-/* The two ends of a flow in canonical order, so that both directions have the same key: words 0..1 the
- * address of end 0, words 2..3 of end 1 (bytes in network order, loaded as they lie), word 4 the port of
- * end 0, the port of end 1 << 16 and the protocol << 32. */
+/* The two ends of a flow in canonical order, so that both directions have the same key: words 0..1
+ * the address of end 0, words 2..3 of end 1 (bytes in network order, loaded as they lie), word 4
+ * the port of end 0, the port of end 1 << 16 and the protocol << 32. */
 struct flow_key {
 	uint64_t w[5];
 };
@@ -63,19 +63,19 @@ static inline int flow_key_make(struct flow_key *k, const struct ip_addr *src,
 
 struct packet {
 	struct flow_key key;
-	uint64_t hash;          /* keyed, of the flow key */
+	uint64_t hash; /* keyed, of the flow key */
 	uint64_t time_ns;
 	const uint8_t *payload; /* captured L4 payload, payload_cap bytes */
 	uint32_t payload_len;   /* as the headers say, >= payload_cap */
 	uint32_t payload_cap;
-	uint32_t seq, ack;      /* TCP */
-	uint32_t tsval, tsecr;  /* TCP, where has_ts */
-	uint32_t signature;     /* tells a second sight of the same packet; see flows/flow_table.h */
+	uint32_t seq, ack;     /* TCP */
+	uint32_t tsval, tsecr; /* TCP, where has_ts */
+	uint32_t signature;    /* tells a second sight of the same packet; see flows/flow_table.h */
 	uint16_t window;
 	uint16_t iface;
-	uint16_t packets;       /* 1; of a datagram put together: its fragments */
+	uint16_t packets; /* 1; of a datagram put together: its fragments */
 	uint8_t tcp_flags;
-	uint8_t end;            /* which end of the key sent it: 0 or 1 */
+	uint8_t end; /* which end of the key sent it: 0 or 1 */
 	bool has_ts;
 };
 

@@ -1,7 +1,8 @@
 /* point.h - a point before it becomes text: what flows/ gives to output/.
  *
- * The contract (every tag, field, unit) is docs/points.md. A point is borrowed for the length of the
- * call that hands it over. Strings are not 0-terminated and may hold any byte: the encoder escapes.
+ * The contract (every tag, field, unit) is docs/points.md. A point is borrowed for the length of
+ * the call that hands it over. Strings are not 0-terminated and may hold any byte: the encoder
+ * escapes.
  */
 #ifndef FLOWS_POINT_H
 #define FLOWS_POINT_H
@@ -16,8 +17,8 @@
 
 enum point_kind { POINT_NETFLOW, POINT_DNSFLOW, POINT_HTTPFLOW, POINT_SELF, POINT_KINDS };
 
-/* The tags that a point itself gives (the others are the same for every point). From POINT_TAG_DOMAIN on they
- * are the key fields, which are tags only with points.key_fields: tag. */
+/* The tags that a point itself gives (the others are the same for every point). From
+ * POINT_TAG_DOMAIN on they are the key fields, which are tags only with points.key_fields: tag. */
 enum point_tag {
 	POINT_TAG_DIRECTION,
 	POINT_TAG_FAMILY,
@@ -62,27 +63,28 @@ struct point_side {
 	struct ip_addr addr;
 	uint16_t port;
 	bool port_folded; /* written as "*" */
-	bool addr_other;  /* written as POINT_OTHER; addr still tells the address class and the family */
+	bool addr_other;  /* written as POINT_OTHER; addr still tells the address class and the
+			     family */
 	bool port_other;  /* written as POINT_OTHER */
 };
 
 /* Fields that are absent when they were not measured. */
 enum point_has {
-	POINT_HAS_TCP = 1 << 0,             /* the tcp_* counters and retransmits */
-	POINT_HAS_RTT = 1 << 1,             /* rtt and rtt_var */
+	POINT_HAS_TCP = 1 << 0, /* the tcp_* counters and retransmits */
+	POINT_HAS_RTT = 1 << 1, /* rtt and rtt_var */
 	POINT_HAS_CONNECT_LATENCY = 1 << 2,
-	POINT_HAS_LATENCY = 1 << 3,         /* dnsflow, httpflow: latency and latency_max */
-	POINT_HAS_DOMAIN = 1 << 4,          /* empty where there was no question to read */
+	POINT_HAS_LATENCY = 1 << 3, /* dnsflow, httpflow: latency and latency_max */
+	POINT_HAS_DOMAIN = 1 << 4,  /* empty where there was no question to read */
 	POINT_HAS_QUERY_TYPE = 1 << 5,
 };
 
 struct point_netflow {
-	uint64_t bytes_read, bytes_written;     /* L4 payload; read = received by src */
+	uint64_t bytes_read, bytes_written; /* L4 payload; read = received by src */
 	uint64_t packets_read, packets_written;
 	uint64_t retransmits, retransmits_peer;
-	uint64_t rtt_us, rtt_var_us;            /* POINT_HAS_RTT */
+	uint64_t rtt_us, rtt_var_us; /* POINT_HAS_RTT */
 	uint64_t tcp_established, tcp_closed;
-	uint64_t connect_latency_us;            /* mean; POINT_HAS_CONNECT_LATENCY */
+	uint64_t connect_latency_us; /* mean; POINT_HAS_CONNECT_LATENCY */
 	uint64_t tcp_syn_retransmits, tcp_connect_failed, tcp_resets;
 	/* What the means are made of, so that points can be merged exactly; not written. */
 	uint64_t rtt_samples, rtt_sum_us, rtt_var_sum_us; /* > 0 samples where POINT_HAS_RTT */
@@ -130,9 +132,9 @@ struct point {
 	uint8_t transport; /* IP protocol number: 6 or 17 */
 	bool incoming;     /* direction: src is the server */
 	/* Absent where 0, empty, NULL: */
-	uint32_t pid;                            /* this and the three below: netflow only */
+	uint32_t pid; /* this and the three below: netflow only */
 	struct text process_name, container_id;
-	struct text dst_domain;                  /* presentation form */
+	struct text dst_domain;                   /* presentation form */
 	const struct geo_info *src_geo, *dst_geo; /* netflow: coordinates of dst are fields */
 	union {
 		struct point_netflow netflow;
@@ -142,8 +144,8 @@ struct point {
 	} u;
 };
 
-/* Where points go. put() takes one point of the cycle; end() closes the cycle. Neither may call back
- * into the engine. Errors are the sink's own to count and report. */
+/* Where points go. put() takes one point of the cycle; end() closes the cycle. Neither may call
+ * back into the engine. Errors are the sink's own to count and report. */
 struct point_sink {
 	void (*put)(void *ctx, const struct point *p);
 	void (*end)(void *ctx, uint64_t cycle_end_ns);

@@ -1,5 +1,5 @@
-/* points.c - see points.h. Everything is kept in the order of its first sight, so that the same packets
- * give the same lines in the same order, whatever the hash key. */
+/* points.c - see points.h. Everything is kept in the order of its first sight, so that the same
+ * packets give the same lines in the same order, whatever the hash key. */
 #include "flows/points.h"
 
 #include <errno.h>
@@ -26,8 +26,8 @@ struct net_sum {
 	uint64_t bytes_read, bytes_written, packets_read, packets_written;
 	uint64_t rtt_sum, rtt_var_sum, connect_ns;
 	uint32_t rtt_samples, connects;
-	uint32_t retransmits, retransmits_peer, established, closed, syn_retransmits, connect_failed,
-		resets;
+	uint32_t retransmits, retransmits_peer, established, closed, syn_retransmits,
+	    connect_failed, resets;
 };
 
 struct tagset {
@@ -39,7 +39,7 @@ struct transaction_sum {
 	struct flow_key tags;
 	uint64_t count, answered, latency_sum, latency_max, retries;
 	uint64_t text_at;
-	int32_t code;      /* rcode or status */
+	int32_t code; /* rcode or status */
 	uint32_t ordinal;
 	uint16_t text_len; /* name (wire form) or path */
 	uint16_t qtype;
@@ -102,7 +102,8 @@ void points_free(struct points *p)
 	free(p);
 }
 
-/* --- which side is src ------------------------------------------------------------------------------ */
+/* --- which side is src
+ * ------------------------------------------------------------------------------ */
 
 void ends_of_key(const struct flow_key *key, int client, struct ends *out)
 {
@@ -120,7 +121,8 @@ static void make_tags(const struct points *p, const struct ends *e, enum point_k
 	bool folded = p->config.fold_client_port, incoming;
 	uint16_t client_port = folded ? 0 : e->client_port;
 
-	incoming = p->config.local && local_any(p->config.local) && local_has(p->config.local, &e->server) &&
+	incoming = p->config.local && local_any(p->config.local) &&
+		   local_has(p->config.local, &e->server) &&
 		   !local_has(p->config.local, &e->client);
 	memcpy(&tags->w[incoming ? 2 : 0], e->client.b, 16);
 	memcpy(&tags->w[incoming ? 0 : 2], e->server.b, 16);
@@ -142,7 +144,8 @@ static uint64_t tags_hash(const struct points *p, const struct flow_key *t)
 	return siphash_words(&p->key, w, 2);
 }
 
-/* --- netflow ---------------------------------------------------------------------------------------- */
+/* --- netflow
+ * ---------------------------------------------------------------------------------------- */
 
 static bool same_place(const struct net_sum *s, const struct points_place *place)
 {
@@ -156,8 +159,8 @@ static struct net_sum *net_get(struct points *p, const struct points_place *plac
 	uint32_t at, n;
 
 	INDEX_FIND(&p->net_index, place->hash, at, n)
-		if (same_place(&p->net[n], place))
-			return &p->net[n];
+	if (same_place(&p->net[n], place))
+		return &p->net[n];
 	if (p->nnet == p->config.max_netflow)
 		p->config.full(p->config.full_ctx);
 	n = p->nnet++;
@@ -171,8 +174,8 @@ static struct net_sum *net_get(struct points *p, const struct points_place *plac
 	return s;
 }
 
-void points_find(const struct points *p, const struct flow *f, const struct flow_cold *c, int client,
-		 struct points_place *place)
+void points_find(const struct points *p, const struct flow *f, const struct flow_cold *c,
+		 int client, struct points_place *place)
 {
 	struct ends ends;
 	uint64_t w[2];
@@ -195,7 +198,8 @@ void points_prefetch(const struct points *p, const struct points_place *place)
 	const char *record = (const char *)&p->net[p->nnet];
 	uint32_t at, n;
 
-	INDEX_FIND(&p->net_index, place->hash, at, n) {
+	INDEX_FIND(&p->net_index, place->hash, at, n)
+	{
 		record = (const char *)&p->net[n];
 		break;
 	}
@@ -232,15 +236,16 @@ void points_add_flow(struct points *p, const struct flow *f, const struct flow_c
 	}
 }
 
-/* --- transactions ----------------------------------------------------------------------------------- */
+/* --- transactions
+ * ----------------------------------------------------------------------------------- */
 
 static uint32_t next_ordinal(struct points *p, const struct flow_key *tags, uint32_t hash)
 {
 	uint32_t at, n;
 
 	INDEX_FIND(&p->tagset_index, hash, at, n)
-		if (flow_key_equal(&p->tagsets[n].tags, tags))
-			return p->tagsets[n].points++;
+	if (flow_key_equal(&p->tagsets[n].tags, tags))
+		return p->tagsets[n].points++;
 	n = p->ntagsets++;
 	p->tagsets[n].tags = *tags;
 	p->tagsets[n].points = 1;
@@ -255,12 +260,13 @@ static struct transaction_sum *transaction_get(struct points *p, const struct tr
 	uint64_t tags = tags_hash(p, &want->tags);
 	uint64_t w[4] = {tags, siphash_1_3(&p->key, text, want->text_len),
 			 (uint64_t)(uint32_t)want->code << 32 | (uint64_t)want->qtype << 16 |
-				 (uint64_t)want->method << 8 | want->version,
+			     (uint64_t)want->method << 8 | want->version,
 			 (uint64_t)want->truncated << 1 | want->has_question};
 	uint32_t hash = (uint32_t)siphash_words(&p->key, w, 4), at, n;
 	struct transaction_sum *s;
 
-	INDEX_FIND(&p->trans_index, hash, at, n) {
+	INDEX_FIND(&p->trans_index, hash, at, n)
+	{
 		s = &p->trans[n];
 		if (flow_key_equal(&s->tags, &want->tags) && s->code == want->code &&
 		    s->qtype == want->qtype && s->method == want->method &&
@@ -307,8 +313,11 @@ void points_add_dns(struct points *p, const struct ends *ends, const struct dns_
 
 void points_add_http(struct points *p, const struct ends *ends, const struct http_result *r)
 {
-	struct transaction_sum want = {.code = r->status, .method = r->method, .version = r->version,
-				       .truncated = r->truncated, .text_len = r->path_len};
+	struct transaction_sum want = {.code = r->status,
+				       .method = r->method,
+				       .version = r->version,
+				       .truncated = r->truncated,
+				       .text_len = r->path_len};
 
 	make_tags(p, ends, POINT_HTTPFLOW, &want.tags);
 	transaction_add(transaction_get(p, &want, r->path), r->has_latency, r->latency_ns);
@@ -321,7 +330,8 @@ bool points_room(const struct points *p, size_t flows, size_t transactions)
 	       p->text_used + transactions * 1024 <= p->text_size;
 }
 
-/* --- the end of a cycle ----------------------------------------------------------------------------- */
+/* --- the end of a cycle
+ * ----------------------------------------------------------------------------- */
 
 static void point_tags(struct point *out, const struct flow_key *t)
 {
@@ -425,7 +435,8 @@ static void transaction_point(const struct points *p, const struct transaction_s
 }
 
 /* pid, process_name, container_id, dst_domain. buf as in transaction_point(). */
-static void who_tags(const struct points *p, const struct points_who *who, struct point *out, char *buf)
+static void who_tags(const struct points *p, const struct points_who *who, struct point *out,
+		     char *buf)
 {
 	const uint8_t *wire;
 	size_t len;

@@ -1,7 +1,7 @@
 /* points.h - one cycle's points: flows and transactions with the same tags are added up.
  *
- * Decides which side is src, what is folded, and that no two points of a cycle share measurement, tags and
- * time (docs/points.md). Bounded; memory is taken at start.
+ * Decides which side is src, what is folded, and that no two points of a cycle share measurement,
+ * tags and time (docs/points.md). Bounded; memory is taken at start.
  */
 #ifndef FLOWS_POINTS_H
 #define FLOWS_POINTS_H
@@ -25,8 +25,8 @@ struct points_config {
 	void *full_ctx;
 	const struct local *local; /* NULL: nothing is local. Borrowed, as are: */
 	struct names *names;       /* NULL: no dst_domain */
-	/* Who is an owner (flow_cold.owner, not 0)? Fills in pid, process_name and container_id, whose texts stay
-	 * until the point has been given to the sink. NULL: nobody is asked. */
+	/* Who is an owner (flow_cold.owner, not 0)? Fills in pid, process_name and container_id,
+	 * whose texts stay until the point has been given to the sink. NULL: nobody is asked. */
 	void (*owner)(void *ctx, uint32_t owner, struct point *out);
 	void *owner_ctx;
 	struct point_sink sink;
@@ -53,8 +53,8 @@ struct points_who {
 	uint32_t name;  /* of dst; NAMES_NONE */
 };
 
-/* Where a flow's counts will go: made first for several flows, so that memory comes while the others are
- * worked out. */
+/* Where a flow's counts will go: made first for several flows, so that memory comes while the
+ * others are worked out. */
 struct points_place {
 	struct flow_key tags;
 	struct points_who who;
@@ -62,8 +62,8 @@ struct points_place {
 	int src; /* end */
 };
 
-void points_find(const struct points *p, const struct flow *f, const struct flow_cold *c, int client,
-		 struct points_place *place);
+void points_find(const struct points *p, const struct flow *f, const struct flow_cold *c,
+		 int client, struct points_place *place);
 
 /* Second look: the record. */
 void points_prefetch(const struct points *p, const struct points_place *place);
@@ -98,8 +98,8 @@ void points_add_http(struct points *p, const struct ends *ends, const struct htt
 /* Would `flows` more flows and `transactions` more transactions still fit? */
 bool points_room(const struct points *p, size_t flows, size_t transactions);
 
-/* Give every point to the sink, stamped time_ns (or a little later where points differ in fields only),
- * and begin the next cycle. Returns the number of points. */
+/* Give every point to the sink, stamped time_ns (or a little later where points differ in fields
+ * only), and begin the next cycle. Returns the number of points. */
 uint64_t points_end(struct points *p, uint64_t time_ns);
 
 #endif

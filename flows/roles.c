@@ -44,11 +44,13 @@ static uint32_t listener_hash(const struct roles *r, const struct listener *l)
 	return (uint32_t)siphash_words(&r->key, w, 3);
 }
 
-static bool listeners_have(const struct roles *r, const struct listeners *set, const struct listener *l)
+static bool listeners_have(const struct roles *r, const struct listeners *set,
+			   const struct listener *l)
 {
 	uint32_t at, n;
 
-	INDEX_FIND(&set->index, listener_hash(r, l), at, n) {
+	INDEX_FIND(&set->index, listener_hash(r, l), at, n)
+	{
 		const struct listener *have = &set->all[n];
 
 		if (have->port == l->port && have->proto == l->proto &&

@@ -1,8 +1,8 @@
 /* roles.h - which end of a flow is the client.
  *
  * By what was seen, strongest first: the handshake (SYN, SYN-ACK); an address and port that listens
- * (the kernel says so) or accepted a connection before; who asked and who answered (DNS, HTTP); multicast; then by port. Never by who
- * spoke first.
+ * (the kernel says so) or accepted a connection before; who asked and who answered (DNS, HTTP);
+ * multicast; then by port. Never by who spoke first.
  */
 #ifndef FLOWS_ROLES_H
 #define FLOWS_ROLES_H
@@ -43,7 +43,8 @@ struct roles {
 int roles_init(struct roles *r, const struct local *local) MUST_CHECK;
 void roles_destroy(struct roles *r);
 
-/* The kernel's list of listening sockets, anew: begin, then one by one. What does not fit is left out. */
+/* The kernel's list of listening sockets, anew: begin, then one by one. What does not fit is left
+ * out. */
 void roles_told_begin(struct roles *r);
 void roles_told_add(struct roles *r, const struct listener *l);
 

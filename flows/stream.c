@@ -1,4 +1,5 @@
-/* stream.c - see stream.h. Sequence numbers are compared by signed difference (RFC 9293 section 3.4). */
+/* stream.c - see stream.h. Sequence numbers are compared by signed difference (RFC 9293
+ * section 3.4). */
 #include "flows/stream_internal.h"
 
 #include <errno.h>
@@ -8,13 +9,13 @@
 #include "common/memory.h"
 
 enum {
-	SEGMENT_BYTES = 2048,    /* a longer segment is held in several */
-	SEGMENTS = 8192,         /* in all */
+	SEGMENT_BYTES = 2048, /* a longer segment is held in several */
+	SEGMENTS = 8192,      /* in all */
 	SEGMENTS_PER_END = 64,
 	LOST_AFTER_SEGMENTS = 32 /* held beyond a hole that the receiver has passed */
 };
-#define LOST_AFTER_NS       1000000000ULL /* the receiver has passed the hole this long ago */
-#define LOST_UNACKED_NS     5000000000ULL /* one-sided captures have no acknowledgements */
+#define LOST_AFTER_NS   1000000000ULL /* the receiver has passed the hole this long ago */
+#define LOST_UNACKED_NS 5000000000ULL /* one-sided captures have no acknowledgements */
 
 /* A segment that came before those in front of it. */
 struct held_segment {
@@ -70,7 +71,8 @@ static int32_t ahead(uint32_t a, uint32_t b)
 	return (int32_t)(a - b);
 }
 
-/* --- the readers, by kind --------------------------------------------------------------------------- */
+/* --- the readers, by kind
+ * --------------------------------------------------------------------------- */
 
 static int reader_feed(struct piece *pc, const uint8_t *p, uint32_t n)
 {
@@ -102,7 +104,8 @@ static bool reader_is_lost(const struct stream *st, int end)
 	return st->kind == STREAM_HTTP ? stream_http_is_lost(st, end) : st->end[end].u.dns.lost;
 }
 
-/* --- segments beyond a hole ------------------------------------------------------------------------- */
+/* --- segments beyond a hole
+ * ------------------------------------------------------------------------- */
 
 static uint32_t segment_take(struct streams *s)
 {
@@ -125,7 +128,8 @@ static void segment_give(struct streams *s, struct stream_end *e)
 	s->segments_free = n;
 }
 
-/* Keep [pc->seq, pc->seq + len) for later. false: no room. A byte that is held twice is read once. */
+/* Keep [pc->seq, pc->seq + len) for later. false: no room. A byte that is held twice is read once.
+ */
 static bool hold(struct piece *pc, const uint8_t *p, uint32_t cap, uint32_t len)
 {
 	struct stream_end *e = &pc->st->end[pc->end];
@@ -165,7 +169,8 @@ static void drop_held(struct streams *s, struct stream_end *e)
 		segment_give(s, e);
 }
 
-/* --- reading in order ------------------------------------------------------------------------------- */
+/* --- reading in order
+ * ------------------------------------------------------------------------------- */
 
 /* Pass over what the reader does not need, up to stop; holes in there do not matter. */
 static void pass_over(struct piece *pc, uint32_t stop)
@@ -311,7 +316,8 @@ static void segment_data(struct piece *pc, const struct packet *pkt)
 		pc->s->stats.lost++; /* a second hole, and no room: this segment is passed by */
 }
 
-/* --- opening and closing ---------------------------------------------------------------------------- */
+/* --- opening and closing
+ * ---------------------------------------------------------------------------- */
 
 /* Where an end's bytes begin: behind its SYN, or where the other end says it has read to. */
 static void sync_end(struct stream *st, const struct flow *f, const struct flow_cold *c, int end,
@@ -368,13 +374,14 @@ static struct stream *stream_open(struct streams *s, struct flow *f, struct flow
 	return st;
 }
 
-void stream_open_http(struct streams *s, struct flow *f, struct flow_cold *c, const struct packet *pkt,
-		      bool request)
+void stream_open_http(struct streams *s, struct flow *f, struct flow_cold *c,
+		      const struct packet *pkt, bool request)
 {
 	stream_open(s, f, c, pkt, STREAM_HTTP, request ? pkt->end : 1 - pkt->end);
 }
 
-void stream_open_late(struct streams *s, struct flow *f, struct flow_cold *c, const struct packet *pkt)
+void stream_open_late(struct streams *s, struct flow *f, struct flow_cold *c,
+		      const struct packet *pkt)
 {
 	int client = f->state & (FLOW_CLIENT << 1) ? 1 : 0, e = pkt->end;
 	struct stream *st = stream_open(s, f, c, pkt, STREAM_HTTP, client);
@@ -383,7 +390,8 @@ void stream_open_late(struct streams *s, struct flow *f, struct flow_cold *c, co
 		st->end[e].next = c->isn[e] + 1;
 }
 
-void stream_open_dns(struct streams *s, struct flow *f, struct flow_cold *c, const struct packet *pkt)
+void stream_open_dns(struct streams *s, struct flow *f, struct flow_cold *c,
+		     const struct packet *pkt)
 {
 	int e = pkt->end;
 	struct stream *st = stream_open(s, f, c, pkt, STREAM_DNS, 0);
@@ -420,12 +428,17 @@ static void stream_release(struct streams *s, struct flow *f, struct flow_cold *
 	s->stats.active--;
 }
 
-void stream_segment(struct streams *s, struct flow *f, struct flow_cold *c, const struct packet *pkt)
+void stream_segment(struct streams *s, struct flow *f, struct flow_cold *c,
+		    const struct packet *pkt)
 {
 	struct stream *st = &s->pool[c->stream];
 	struct stream_end *o = &st->end[1 - pkt->end];
-	struct piece pc = {.s = s, .st = st, .end = pkt->end, .ack = pkt->ack,
-			   .time_ns = pkt->time_ns, .now_ns = pkt->time_ns};
+	struct piece pc = {.s = s,
+			   .st = st,
+			   .end = pkt->end,
+			   .ack = pkt->ack,
+			   .time_ns = pkt->time_ns,
+			   .now_ns = pkt->time_ns};
 
 	if (pkt->tcp_flags & TCP_ACK && (!o->has_acked || ahead(pkt->ack, o->acked) > 0)) {
 		o->acked = pkt->ack;

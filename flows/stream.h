@@ -1,9 +1,10 @@
 /* stream.h - the TCP connections whose bytes are read: DNS over TCP and HTTP.
  *
- * Puts segments in order, passes over what a reader does not need (a body with a Content-Length needs no
- * bytes at all), and tells bytes that never came (lost by the capture, or not copied by the kernel's filter)
- * from bytes that are late. A connection gets a stream when a segment looks like HTTP, or on a DNS port.
- * Bounded pools, taken at start; one stream belongs to one flow (flow_cold.stream).
+ * Puts segments in order, passes over what a reader does not need (a body with a Content-Length
+ * needs no bytes at all), and tells bytes that never came (lost by the capture, or not copied by
+ * the kernel's filter) from bytes that are late. A connection gets a stream when a segment looks
+ * like HTTP, or on a DNS port. Bounded pools, taken at start; one stream belongs to one flow
+ * (flow_cold.stream).
  */
 #ifndef FLOWS_STREAM_H
 #define FLOWS_STREAM_H
@@ -36,17 +37,21 @@ struct streams;
 struct streams *streams_new(const struct streams_config *config) MUST_CHECK;
 void streams_free(struct streams *s);
 
-/* A connection that shows HTTP (guessed on pkt's first bytes) or is on a DNS port: begin to read it, from
- * this segment on. Sets flow_cold.stream and FLOW_STREAM, where there is room. */
-void stream_open_http(struct streams *s, struct flow *f, struct flow_cold *c, const struct packet *pkt,
-		      bool request);
-/* A connection whose first bytes are late: pkt lies behind them. If they show that it is no HTTP the stream
- * ends. */
-void stream_open_late(struct streams *s, struct flow *f, struct flow_cold *c, const struct packet *pkt);
-void stream_open_dns(struct streams *s, struct flow *f, struct flow_cold *c, const struct packet *pkt);
+/* A connection that shows HTTP (guessed on pkt's first bytes) or is on a DNS port: begin to read
+ * it, from this segment on. Sets flow_cold.stream and FLOW_STREAM, where there is room. */
+void stream_open_http(struct streams *s, struct flow *f, struct flow_cold *c,
+		      const struct packet *pkt, bool request);
+/* A connection whose first bytes are late: pkt lies behind them. If they show that it is no HTTP
+ * the stream ends. */
+void stream_open_late(struct streams *s, struct flow *f, struct flow_cold *c,
+		      const struct packet *pkt);
+void stream_open_dns(struct streams *s, struct flow *f, struct flow_cold *c,
+		     const struct packet *pkt);
 
-/* A segment of a flow that has a stream. May end the stream (it is no HTTP; it has become a tunnel). */
-void stream_segment(struct streams *s, struct flow *f, struct flow_cold *c, const struct packet *pkt);
+/* A segment of a flow that has a stream. May end the stream (it is no HTTP; it has become a
+ * tunnel). */
+void stream_segment(struct streams *s, struct flow *f, struct flow_cold *c,
+		    const struct packet *pkt);
 
 /* The connection is over: what is held back is read, unanswered requests are written. */
 void stream_close(struct streams *s, struct flow *f, struct flow_cold *c);

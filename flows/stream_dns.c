@@ -1,5 +1,5 @@
-/* stream_dns.c - DNS messages in a TCP stream (RFC 1035 section 4.2.2, RFC 7766). A message inside one piece is
- * read where it lies; one over several pieces is gathered in a buffer. */
+/* stream_dns.c - DNS messages in a TCP stream (RFC 1035 section 4.2.2, RFC 7766). A message inside
+ * one piece is read where it lies; one over several pieces is gathered in a buffer. */
 #include "flows/stream_internal.h"
 
 #include <string.h>
@@ -43,8 +43,8 @@ static bool give_message(struct piece *pc, const uint8_t *msg, uint32_t len, boo
 	uint64_t time_ns = whole ? pc->now_ns : pc->time_ns;
 
 	pc->st->proven = true;
-	return dns_pending_message(pc->s->config.dns, &st->key, pc->end, st->flow_hash, msg, len, whole,
-				   time_ns);
+	return dns_pending_message(pc->s->config.dns, &st->key, pc->end, st->flow_hash, msg, len,
+				   whole, time_ns);
 }
 
 /* What there is of the message is read now; the rest is only passed over. */
@@ -136,7 +136,8 @@ void stream_dns_gap(struct piece *pc, uint64_t n)
 
 bool stream_dns_resync(struct stream *st, int end, const uint8_t *p, uint32_t n)
 {
-	if (n < 2 + DNS_HEADER_SIZE || load_be16(p) < DNS_HEADER_SIZE || !dns_looks_like(p + 2, n - 2))
+	if (n < 2 + DNS_HEADER_SIZE || load_be16(p) < DNS_HEADER_SIZE ||
+	    !dns_looks_like(p + 2, n - 2))
 		return false;
 	stream_dns_init(st, end);
 	return true;

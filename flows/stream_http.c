@@ -1,5 +1,5 @@
-/* stream_http.c - the HTTP reader of a stream: lends it memory for heads in several pieces, and gives its
- * heads to the pairing. */
+/* stream_http.c - the HTTP reader of a stream: lends it memory for heads in several pieces, and
+ * gives its heads to the pairing. */
 #include "flows/stream_internal.h"
 
 #include <string.h>
@@ -29,13 +29,14 @@ static enum http_answers on_head(void *ctx, const struct http_head *h)
 	e->begin_ns = pc->time_ns; /* the next message of this piece begins here */
 	if (h->request) {
 		ends_of_key(&st->key, st->client, &ends);
-		http_pairs_request(pc->s->config.http, &st->queue, &ends, h, pc->now_ns, pc->seq + 1);
+		http_pairs_request(pc->s->config.http, &st->queue, &ends, h, pc->now_ns,
+				   pc->seq + 1);
 		return HTTP_ANSWERS_UNKNOWN;
 	}
 	if (h->status < 200 && h->status != 101)
 		return HTTP_ANSWERS_OTHER;
-	answers = http_pairs_response(pc->s->config.http, &st->queue, h->status, begin_ns,
-				      e->begin_ack);
+	answers =
+	    http_pairs_response(pc->s->config.http, &st->queue, h->status, begin_ns, e->begin_ack);
 	e->begin_ack = pc->ack;
 	if (h->status == 101 || (answers == HTTP_ANSWERS_CONNECT && h->status < 300))
 		become_tunnel(st);
@@ -47,8 +48,8 @@ static void on_end(void *ctx)
 	(void)ctx;
 }
 
-/* Memory for a head that does not end in this piece. The last one is for everybody: it is only lent for
- * the length of a call, and a head that outlives the call while none is left is given cut. */
+/* Memory for a head that does not end in this piece. The last one is for everybody: it is only lent
+ * for the length of a call, and a head that outlives the call while none is left is given cut. */
 static void lend_partial(struct streams *s, struct http_reader *r)
 {
 	uint32_t n = s->partials_free;

@@ -11,20 +11,20 @@ enum stream_kind { STREAM_HTTP, STREAM_DNS };
 
 /* DNS over TCP, RFC 1035 section 4.2.2: a length, then the message. */
 struct dns_reader {
-	uint32_t need;     /* message bytes still to come; 0: a length comes next */
-	uint32_t have;     /* message bytes in the buffer */
-	uint32_t buffer;   /* FLOW_NONE: none needed */
+	uint32_t need;   /* message bytes still to come; 0: a length comes next */
+	uint32_t have;   /* message bytes in the buffer */
+	uint32_t buffer; /* FLOW_NONE: none needed */
 	uint8_t length[2];
 	uint8_t length_have;
-	bool given;        /* the message was read already, cut: the rest is only passed over */
-	bool lost;         /* waits for a segment that begins a message */
+	bool given; /* the message was read already, cut: the rest is only passed over */
+	bool lost;  /* waits for a segment that begins a message */
 };
 
 struct stream_end {
-	uint32_t next;     /* sequence number of the first byte not read yet, where synced */
-	uint32_t held;     /* segments beyond a hole, by sequence number */
+	uint32_t next; /* sequence number of the first byte not read yet, where synced */
+	uint32_t held; /* segments beyond a hole, by sequence number */
 	uint32_t nheld;
-	uint32_t acked;    /* by the other end, where has_acked */
+	uint32_t acked; /* by the other end, where has_acked */
 	bool synced, has_acked;
 	/* HTTP: of the message under way */
 	uint64_t begin_ns; /* when its first byte came */
@@ -42,10 +42,10 @@ struct stream {
 	uint64_t flow_hash;
 	uint32_t next_free;
 	uint8_t kind;
-	uint8_t client;       /* HTTP: the end that sends requests */
-	bool dead;            /* to be closed when the segment is done */
-	bool tunnel;          /* dead because something else than HTTP goes on here */
-	bool proven;          /* at least one head was read */
+	uint8_t client; /* HTTP: the end that sends requests */
+	bool dead;      /* to be closed when the segment is done */
+	bool tunnel;    /* dead because something else than HTTP goes on here */
+	bool proven;    /* at least one head was read */
 };
 
 /* Bytes of one end being read now. */
@@ -53,11 +53,11 @@ struct piece {
 	struct streams *s;
 	struct stream *st;
 	int end;
-	uint32_t seq;       /* of its first byte */
+	uint32_t seq; /* of its first byte */
 	uint32_t ack;
-	uint64_t time_ns;   /* when these bytes were captured */
-	uint64_t now_ns;    /* when they could be read: a hole before them was filled */
-	bool hole;          /* gap: whole segments are missing, not the end of a captured one */
+	uint64_t time_ns; /* when these bytes were captured */
+	uint64_t now_ns;  /* when they could be read: a hole before them was filled */
+	bool hole;        /* gap: whole segments are missing, not the end of a captured one */
 };
 
 struct streams {
@@ -77,9 +77,9 @@ struct streams {
 
 enum { DNS_BUFFERS = 256, DNS_BUFFER_SIZE = 65536, HTTP_PARTIALS = 8192 };
 
-/* --- stream_http.c, stream_dns.c: the readers. feed: negative where the bytes are no message and the reader
- * has lost its place. gap: n bytes that nobody has. resync: begin again at this segment if it
- * begins a message. --- */
+/* --- stream_http.c, stream_dns.c: the readers. feed: negative where the bytes are no message and
+ * the reader has lost its place. gap: n bytes that nobody has. resync: begin again at this segment
+ * if it begins a message. --- */
 void stream_http_init(struct stream *st, int end);
 int stream_http_feed(struct piece *pc, const uint8_t *p, uint32_t n);
 void stream_http_gap(struct piece *pc, uint64_t n);

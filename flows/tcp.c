@@ -15,7 +15,8 @@ static uint32_t clock_1024(uint64_t ns)
 	return (uint32_t)(ns >> 10);
 }
 
-/* --- connections ----------------------------------------------------------------------------------- */
+/* --- connections
+ * ----------------------------------------------------------------------------------- */
 
 /* A SYN of an end whose later segments were captured before it. */
 static bool is_late_syn(const struct flow *f, const struct flow_cold *c, const struct packet *pkt)
@@ -23,8 +24,7 @@ static bool is_late_syn(const struct flow *f, const struct flow_cold *c, const s
 	int e = pkt->end;
 	uint32_t ahead;
 
-	if (f->state & FLOW_CLOSED ||
-	    (int64_t)(pkt->time_ns - c->first_ns) > (int64_t)LATE_SYN_NS)
+	if (f->state & FLOW_CLOSED || (int64_t)(pkt->time_ns - c->first_ns) > (int64_t)LATE_SYN_NS)
 		return false;
 	if (f->state & (FLOW_SYNACK << (1 - e)) && !(f->state & (FLOW_SEQ << e)))
 		return true;
@@ -36,12 +36,14 @@ bool tcp_is_reuse(const struct flow *f, const struct flow_cold *c, const struct 
 {
 	int e = pkt->end;
 
-	if (!(pkt->tcp_flags & TCP_SYN) || pkt->tcp_flags & TCP_RST || !(f->state & (3 * FLOW_SEEN)))
+	if (!(pkt->tcp_flags & TCP_SYN) || pkt->tcp_flags & TCP_RST ||
+	    !(f->state & (3 * FLOW_SEEN)))
 		return false;
 	if (f->state & ((FLOW_SYN | FLOW_SYNACK) << e))
 		return pkt->seq != c->isn[e];
 	if (pkt->tcp_flags & TCP_ACK) {
-		/* a SYN-ACK belongs to the SYN that it acknowledges; without one, to a fresh connection */
+		/* a SYN-ACK belongs to the SYN that it acknowledges; without one, to a fresh
+		 * connection */
 		if (f->state & (FLOW_SYN << (1 - e)))
 			return f->state & FLOW_CLOSED && pkt->ack != c->isn[1 - e] + 1;
 		return f->state & (FLOW_SEQ << e) && !is_late_syn(f, c, pkt);
@@ -82,9 +84,11 @@ void tcp_end(struct tcp *t, struct flow *f, struct flow_cold *c, enum flow_end_r
 	tcp_seq_reset(t, c);
 }
 
-/* --- round-trip times ------------------------------------------------------------------------------ */
+/* --- round-trip times
+ * ------------------------------------------------------------------------------ */
 
-/* RFC 6298 section 2.2 and 2.3, in the kernel's fixed point (net/ipv4/tcp_input.c, tcp_rtt_estimator). */
+/* RFC 6298 section 2.2 and 2.3, in the kernel's fixed point (net/ipv4/tcp_input.c,
+ * tcp_rtt_estimator). */
 static void rtt_sample(struct flow_rtt *r, uint64_t us)
 {
 	uint32_t m = us < 1 << 28 ? (uint32_t)us : 1 << 28, srtt, err;
@@ -108,8 +112,9 @@ static void rtt_sample_1024(struct flow_rtt *r, uint32_t sent, uint32_t now)
 		rtt_sample(r, ((uint64_t)(now - sent) << 10) / 1000);
 }
 
-/* The other end acknowledged: is it what the measurement waits for? With timestamps the echo says which of
- * several copies was acknowledged (RFC 7323 section 4); without, a copy has ended the measurement (Karn). */
+/* The other end acknowledged: is it what the measurement waits for? With timestamps the echo says
+ * which of several copies was acknowledged (RFC 7323 section 4); without, a copy has ended the
+ * measurement (Karn). */
 static void rtt_ack(struct flow *f, struct flow_cold *c, const struct packet *pkt)
 {
 	int o = 1 - pkt->end;
@@ -136,13 +141,14 @@ void tcp_kernel_figures(const struct flow *f, struct flow_cold *c, int end, uint
 		if (!r->samples)
 			r->samples = 1;
 	}
-	/* Of a connection that was open before, only what comes from now on is known; of one that was not,
-	 * the kernel's count has the SYNs in it. */
+	/* Of a connection that was open before, only what comes from now on is known; of one that
+	 * was not, the kernel's count has the SYNs in it. */
 	if (!c->kernel[end]) {
 		c->kernel[end] = true;
-		c->retransmits_base[end] = f->state & (FLOW_SYN | FLOW_SYNACK) << end
-						   ? (f->state & FLOW_RETRIED << end ? total_retransmits - ours : 0)
-						   : total_retransmits - ours;
+		c->retransmits_base[end] =
+		    f->state & (FLOW_SYN | FLOW_SYNACK) << end
+			? (f->state & FLOW_RETRIED << end ? total_retransmits - ours : 0)
+			: total_retransmits - ours;
 	}
 	more = (int32_t)(total_retransmits - c->retransmits_base[end] - ours);
 	if (more < 0 && (uint32_t)-more > c->retransmits[end])
@@ -151,7 +157,8 @@ void tcp_kernel_figures(const struct flow *f, struct flow_cold *c, int end, uint
 	c->retransmits_all[end] += (uint32_t)more;
 }
 
-/* --- handshake ------------------------------------------------------------------------------------- */
+/* --- handshake
+ * ------------------------------------------------------------------------------------- */
 
 static void set_client(struct flow *f, int client)
 {
@@ -242,7 +249,8 @@ static void count_retransmit(struct flow_cold *c, int end)
 	c->retransmits_all[end]++;
 }
 
-/* --- data ------------------------------------------------------------------------------------------ */
+/* --- data
+ * ------------------------------------------------------------------------------------------ */
 
 /* Payload that is not simply the next: count what is fresh, and say what was sent again. */
 static __attribute__((noinline)) void tcp_odd_data(struct tcp *t, struct flow *f,

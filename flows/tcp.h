@@ -1,8 +1,8 @@
 /* tcp.h - what one TCP segment tells about its connection (RFC 9293, 6298, 7323).
  *
- * Counts into struct flow and struct flow_cold: payload once per sequence position, segments sent again,
- * round-trip times, handshakes, ends. Order does not matter where it need not: a SYN-ACK may be captured
- * before its SYN. The state of a connection is kept in flow.state.
+ * Counts into struct flow and struct flow_cold: payload once per sequence position, segments sent
+ * again, round-trip times, handshakes, ends. Order does not matter where it need not: a SYN-ACK may
+ * be captured before its SYN. The state of a connection is kept in flow.state.
  */
 #ifndef FLOWS_TCP_H
 #define FLOWS_TCP_H
@@ -25,22 +25,23 @@ struct tcp_hole {
 struct tcp {
 	struct tcp_hole *holes; /* a pool for all flows */
 	uint32_t most, unused_from, free;
-	uint64_t forgotten;     /* holes given up: a byte that comes there is not counted */
+	uint64_t forgotten; /* holes given up: a byte that comes there is not counted */
 };
 
 /* 0 or -errno. Room for `holes` at a time. */
 int tcp_init(struct tcp *t, size_t holes) MUST_CHECK;
 void tcp_destroy(struct tcp *t);
 
-/* Does this segment begin another connection than the one that the flow has seen so far? Then the caller
- * calls tcp_end(FLOW_END_REUSED), what else ends with a connection, and tcp_restart(). */
+/* Does this segment begin another connection than the one that the flow has seen so far? Then the
+ * caller calls tcp_end(FLOW_END_REUSED), what else ends with a connection, and tcp_restart(). */
 bool tcp_is_reuse(const struct flow *f, const struct flow_cold *c, const struct packet *pkt);
 void tcp_restart(struct tcp *t, struct flow *f, struct flow_cold *c, uint64_t now_ns);
 
 /* Count a segment. True: it has payload, and bytes in front of it have not come. */
 bool tcp_update(struct tcp *t, struct flow *f, struct flow_cold *c, const struct packet *pkt);
 
-/* The kernel's figures of the connection's end `end` (its tcp_info): they win over the packets' estimate. */
+/* The kernel's figures of the connection's end `end` (its tcp_info): they win over the packets'
+ * estimate. */
 void tcp_kernel_figures(const struct flow *f, struct flow_cold *c, int end, uint32_t rtt_us,
 			uint32_t rtt_var_us, uint32_t total_retransmits);
 
@@ -54,8 +55,8 @@ static inline enum flow_age_class tcp_age_class(const struct flow *f)
 	return FLOW_AGE_TCP;
 }
 
-/* The flow ends or is reused: count an attempt that came to nothing, an end that had only half been seen;
- * give the holes back. */
+/* The flow ends or is reused: count an attempt that came to nothing, an end that had only half been
+ * seen; give the holes back. */
 void tcp_end(struct tcp *t, struct flow *f, struct flow_cold *c, enum flow_end_reason reason);
 
 /* --- flows/tcp_seq.c: for tcp.c and its test --- */
@@ -64,9 +65,9 @@ enum { TCP_HOLES_PER_END = 64 };
 
 /* What the payload [seq, seq+len) of an end is. */
 struct tcp_span {
-	uint32_t fresh;    /* bytes never seen before */
-	uint32_t old;      /* bytes at positions below the highest one seen (fresh or not) */
-	bool late;         /* fills a hole so soon that it was reordered, not sent again */
+	uint32_t fresh; /* bytes never seen before */
+	uint32_t old;   /* bytes at positions below the highest one seen (fresh or not) */
+	bool late;      /* fills a hole so soon that it was reordered, not sent again */
 };
 
 void tcp_seq_add(struct tcp *t, struct flow *f, struct flow_cold *c, int end, uint32_t seq,

@@ -1,8 +1,9 @@
 /* tcp_seq.c - each byte of a stream once: the ranges of sequence numbers that were jumped over.
  *
- * Kept per end: the highest position seen (flow.next_seq) and, below it, an ordered list of holes, mostly
- * empty. A connection whose beginning was not seen also has everything below low_seq as one hole without a
- * beginning. Sequence numbers wrap; comparisons are signed differences, so a hole counts for 1 GiB.
+ * Kept per end: the highest position seen (flow.next_seq) and, below it, an ordered list of holes,
+ * mostly empty. A connection whose beginning was not seen also has everything below low_seq as one
+ * hole without a beginning. Sequence numbers wrap; comparisons are signed differences, so a hole
+ * counts for 1 GiB.
  */
 #include "flows/tcp.h"
 
@@ -96,8 +97,8 @@ static void hole_insert(struct tcp *t, struct flow_cold *c, int end, uint32_t *l
 }
 
 /* Cut [seq, stop) out of the holes; the bytes that were holes are fresh. */
-static void fill(struct tcp *t, struct flow_cold *c, int end, uint32_t seq, uint32_t stop, uint32_t now,
-		 uint32_t reorder, struct tcp_span *out)
+static void fill(struct tcp *t, struct flow_cold *c, int end, uint32_t seq, uint32_t stop,
+		 uint32_t now, uint32_t reorder, struct tcp_span *out)
 {
 	uint32_t *link = &c->holes[end];
 
@@ -144,7 +145,8 @@ static void extend_low(struct tcp *t, struct flow_cold *c, int end, uint32_t seq
 	uint32_t low = c->low_seq[end], to = before(stop, low) < 0 ? stop : low;
 
 	out->fresh += to - seq;
-	out->late = true; /* was it ever seen before? nobody can say: it is not counted as sent again */
+	out->late =
+	    true; /* was it ever seen before? nobody can say: it is not counted as sent again */
 	c->low_seq[end] = seq;
 	if (to != low)
 		hole_insert(t, c, end, &c->holes[end], to, low, now);

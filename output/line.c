@@ -20,9 +20,9 @@ enum {
 	CLASS_TEXT_MAX = 64,
 	COORDINATE_DIGITS = 6, /* of a degree: 0.1 m */
 	SELF_FIELDS_BYTES = 16 * 1024,
-	/* All that is not constant text. The most is a POINT_SELF: two texts and its fields; another
-	 * kind has two texts (method and path), two of processes and ten of places. Addresses,
-	 * numbers and names of fields: 2 KiB are more than enough. */
+	/* All that is not constant text. The most is a POINT_SELF: two texts and its fields;
+	 * another kind has two texts (method and path), two of processes and ten of places.
+	 * Addresses, numbers and names of fields: 2 KiB are more than enough. */
 	DYNAMIC_MAX = 2 * ESCAPE_GROWTH * LINE_TEXT_MAX + SELF_FIELDS_BYTES + 2048,
 };
 
@@ -41,7 +41,8 @@ struct octet_text {
 };
 
 struct line_encoder {
-	struct tag_program programs[POINT_KINDS][2]; /* without and with the tags of an enriched point */
+	struct tag_program programs[POINT_KINDS]
+				   [2]; /* without and with the tags of an enriched point */
 	const char *(*address_class)(const struct ip_addr *a);
 	bool key_fields_as_tags;
 	size_t max_bytes;

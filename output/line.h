@@ -37,8 +37,8 @@ struct line_config {
 	 * written. */
 	const char *(*address_class)(const struct ip_addr *a);
 	bool key_fields_as_tags; /* points.key_fields: tag */
-	/* Names of tags that no netflow, dnsflow or httpflow point gets (points.exclude_tags), custom
-	 * ones included. The points that become alike are for merge.h to add up. */
+	/* Names of tags that no netflow, dnsflow or httpflow point gets (points.exclude_tags),
+	 * custom ones included. The points that become alike are for merge.h to add up. */
 	const char *const *exclude;
 	size_t nexclude;
 };

@@ -1,4 +1,5 @@
-/* test_pcap_records.c - records of plain pcap files: both byte orders, cut at every byte, many sizes. */
+/* test_pcap_records.c - records of plain pcap files: both byte orders, cut at every byte, many
+ * sizes. */
 #include "collector/pcap_records.h"
 
 #include <stdlib.h>
@@ -55,9 +56,12 @@ static void test_magic(void)
 		bool plain, big_endian;
 		uint32_t subsecond_ns;
 	} cases[] = {
-	    {{0xa1, 0xb2, 0xc3, 0xd4}, true, true, 1000}, {{0xd4, 0xc3, 0xb2, 0xa1}, true, false, 1000},
-	    {{0xa1, 0xb2, 0x3c, 0x4d}, true, true, 1},	  {{0x4d, 0x3c, 0xb2, 0xa1}, true, false, 1},
-	    {{0xa1, 0xb2, 0xcd, 0x34}, false, false, 0},  {{0x0a, 0x0d, 0x0d, 0x0a}, false, false, 0},
+	    {{0xa1, 0xb2, 0xc3, 0xd4}, true, true, 1000},
+	    {{0xd4, 0xc3, 0xb2, 0xa1}, true, false, 1000},
+	    {{0xa1, 0xb2, 0x3c, 0x4d}, true, true, 1},
+	    {{0x4d, 0x3c, 0xb2, 0xa1}, true, false, 1},
+	    {{0xa1, 0xb2, 0xcd, 0x34}, false, false, 0},
+	    {{0x0a, 0x0d, 0x0d, 0x0a}, false, false, 0},
 	};
 	size_t i;
 
@@ -88,7 +92,8 @@ static void test_sizes(void)
 			return;
 		for (n = 0; n < 500; n++) {
 			seed = seed * 1103515245 + 12345;
-			put_record(f, n, n % 50 ? (seed >> 16) % 3000 : (seed >> 8) % 200000, n % 9 * 500, way);
+			put_record(f, n, n % 50 ? (seed >> 16) % 3000 : (seed >> 8) % 200000,
+				   n % 9 * 500, way);
 		}
 		for (a = 0; a < 3; a++) {
 			uint32_t at = 0, bad = 0;
@@ -97,7 +102,8 @@ static void test_sizes(void)
 			begin(&r, f, way, 1);
 			while ((got = pcap_records_next(&r, frames, asks[a], why, sizeof(why))) > 0)
 				for (i = 0; i < got; i++, at++)
-					if (!same_bytes(&frames[i], at) || frames[i].wirelen < frames[i].caplen ||
+					if (!same_bytes(&frames[i], at) ||
+					    frames[i].wirelen < frames[i].caplen ||
 					    frames[i].time_ns != (1000 + at) * 1000000000ULL + at ||
 					    frames[i].link != LINK_RAW)
 						bad++;
@@ -109,7 +115,8 @@ static void test_sizes(void)
 	}
 }
 
-/* Three records of 5 bytes: cut after every byte what is whole is given, then the error says where. */
+/* Three records of 5 bytes: cut after every byte what is whole is given, then the error says where.
+ */
 static void test_cuts(void)
 {
 	struct frame frames[8];

@@ -89,7 +89,8 @@ static void end(struct roles *r)
 /* Sockets that the kernel says listen: an address of this host, or all of them. */
 static void test_told(void)
 {
-	struct listener exact = {.port = 8080, .proto = PROTO_TCP}, any = {.port = 5000, .proto = PROTO_TCP},
+	struct listener exact = {.port = 8080, .proto = PROTO_TCP},
+			any = {.port = 5000, .proto = PROTO_TCP},
 			udp = {.port = 40053, .proto = PROTO_UDP};
 	struct ip_net mine = {.bits = 128};
 	struct roles r;
@@ -167,5 +168,4 @@ static void test_full(void)
 }
 
 TEST_MAIN({"by port", test_ports}, {"ports alike", test_equal}, {"told by the kernel", test_told},
-	  {"learned", test_learned},
-	  {"table full", test_full})
+	  {"learned", test_learned}, {"table full", test_full})
