@@ -100,15 +100,6 @@ static unsigned int early_take(struct attribution *a, const struct flow_key *key
 	return ends;
 }
 
-static void apply(struct attribution *a)
-{
-	unsigned int i;
-
-	for (i = 0; i < a->napply; i++)
-		engine_set_owner(a->engine, &a->apply[i].key, a->apply[i].end, a->apply[i].owner);
-	a->napply = 0;
-}
-
 void attribution_new_flow(void *ctx, const struct flow_key *key, unsigned int ends)
 {
 	struct attribution *a = ctx;
@@ -167,23 +158,35 @@ static bool process_excluded(const struct conf *conf, const struct owner *o,
 	return false;
 }
 
+/* The engine has the flow, or not yet (false). */
+static bool tell(struct attribution *a, const struct flow_key *key, int end, uint32_t owner)
+{
+	const struct owner *o = owners_get(a->owners, owner);
+
+	if (!engine_set_owner(a->engine, key, end, owner))
+		return false;
+	if (o && a->conf->capture.exclude.n && process_excluded(a->conf, o, key))
+		engine_exclude_flow(a->engine, key);
+	return true;
+}
+
+static void apply(struct attribution *a)
+{
+	unsigned int i;
+
+	for (i = 0; i < a->napply; i++)
+		tell(a, &a->apply[i].key, a->apply[i].end, a->apply[i].owner);
+	a->napply = 0;
+}
+
 static void found(void *ctx, const struct flow_key *key, int end, uint32_t owner, bool final)
 {
 	struct attribution *a = ctx;
-	const struct owner *o;
+	struct attribution_early *x = early_at(a, key, end);
 
-	(void) final;
-	if (owner == OWNER_NONE)
-		return;
-	if (!engine_set_owner(a->engine, key, end, owner)) {
-		struct attribution_early *x = early_at(a, key, end);
-
-		if (early_is(x, key, end))
-			x->owner = owner;
-	}
-	o = owners_get(a->owners, owner);
-	if (o && a->conf->capture.exclude.n && process_excluded(a->conf, o, key))
-		return;
+	(void)final;
+	if (owner != OWNER_NONE && !tell(a, key, end, owner) && early_is(x, key, end))
+		x->owner = owner;
 }
 
 void attribution_syns(struct attribution *a)

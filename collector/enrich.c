@@ -52,6 +52,7 @@ static const struct geo_info *place_of(struct enrich *e, const struct ip_addr *a
 
 static void put(void *ctx, const struct point *point)
 {
+	const struct geo_info *src, *dst;
 	struct enrich *e = ctx;
 	struct point p;
 
@@ -59,9 +60,15 @@ static void put(void *ctx, const struct point *point)
 		e->next.put(e->next.ctx, point);
 		return;
 	}
+	src = place_of(e, &point->src.addr);
+	dst = place_of(e, &point->dst.addr);
+	if (!src && !dst) {
+		e->next.put(e->next.ctx, point);
+		return;
+	}
 	p = *point;
-	p.src_geo = place_of(e, &point->src.addr);
-	p.dst_geo = place_of(e, &point->dst.addr);
+	p.src_geo = src;
+	p.dst_geo = dst;
 	e->next.put(e->next.ctx, &p);
 }
 

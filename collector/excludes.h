@@ -1,5 +1,5 @@
-/* excludes.h - the configuration's capture.exclude as the rules of its users: the kernel's filter, the
- * engine, and those by process.
+/* excludes.h - the configuration's capture.exclude as the rules of its users: the kernel's filter,
+ * the engine, and those by process.
  *
  * Memory:  the rules point into the configuration, which must outlive them.
  */
@@ -28,8 +28,8 @@ int excludes_init(struct excludes *x, const struct conf_excludes *conf) MUST_CHE
 /* Also of a struct of zeros. */
 void excludes_free(struct excludes *x);
 
-/* Is a flow whose local end belongs to this process left out, by a rule that names it? Then it is for
- * engine_exclude_flow(). */
+/* Is a flow whose local end belongs to this process left out, by a rule that names it? Then it is
+ * for engine_exclude_flow(). */
 bool excludes_process(const struct excludes *x, const struct flow_key *key, const char *process);
 
 #endif

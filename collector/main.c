@@ -11,12 +11,7 @@
 
 static int usage_failed(const struct options *o)
 {
-	const char *line = o->errors.text, *end;
-
-	for (; (end = strchr(line, '\n')) != NULL; line = end + 1)
-		log_error("%.*s", (int)(end - line), line);
-	if (o->errors.left_out)
-		log_error("and %zu more mistakes", o->errors.left_out);
+	options_log_errors(o);
 	if (o->misused && (o->command & (COMMAND_READ | COMMAND_RUN | COMMAND_FILTERS)))
 		log_error("'flowline %s --help' shows how it is used", command_name(o->command));
 	else if (o->misused)

@@ -7,6 +7,7 @@
  */
 #include "collector/options.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -121,7 +122,8 @@ static const struct option_spec specs[] = {
      "change one setting of the file (repeat it), such as\nflows.tcp_idle_timeout=5m"},
     {"interface", 'i', "IFACE", COMMAND_RUN, LIST("capture.interfaces", OPTION_COLLECT),
      "watch this interface only (repeat it, or a comma list);\n"
-     "one that is not there yet is waited for. Default: all"},
+     "one that is not there yet is waited for. Patterns: 'eth*',\n"
+     "'!eth9'. Default: all"},
     {"duration", 0, "TIME", COMMAND_RUN, OWN(parse_duration),
      "stop after this long. Default: until SIGINT or SIGTERM"},
     {"ring-size", 0, "SIZE", COMMAND_RUN, SETTING("capture.ring_size"),
@@ -422,25 +424,12 @@ static void unknown_command(struct options *o, const char *word)
 		mistake(o, "unknown command '%s': want read, run, filters or check-config", word);
 }
 
-/* What read and run look at, out of the whole. */
-static void from_conf(struct options *o)
+int options_from_conf(struct options *o)
 {
 	const struct conf *c = &o->conf;
 	const struct conf_output *out = &c->outputs.v[0];
 	size_t size = out->path ? strlen(out->path) + sizeof("file:") : 2, i;
 
-	for (i = 0; i < c->capture.interfaces.n && i < OPTIONS_MAX_IFACES; i++) {
-		const char *name = c->capture.interfaces.v[i];
-
-		if (o->command == COMMAND_RUN && strpbrk(name, "*?[!"))
-			conf_errors_add(
-			    &o->errors,
-			    "capture.interfaces: '%s' is a pattern: this version watches "
-			    "interfaces by their names only",
-			    name);
-		snprintf(o->ifaces[i], OPTIONS_IFACE_SIZE, "%.15s", name);
-	}
-	o->nifaces = i;
 	o->ring_bytes = c->capture.ring_bytes;
 	o->tunnels_inner = c->capture.tunnels == CONF_TUNNELS_INNER;
 	o->no_fold = !c->points.fold_client_port;
@@ -461,12 +450,12 @@ static void from_conf(struct options *o)
 	o->ntags = c->tags.n;
 	snprintf(o->host, sizeof(o->host), "%s", c->host);
 	o->log_level = (enum log_level)c->log.level;
+	free(o->sink);
 	o->sink = malloc(size);
-	if (o->sink)
-		snprintf(o->sink, size, "%s%s", out->path ? "file:" : "-",
-			 out->path ? out->path : "");
-	else
-		conf_errors_add(&o->errors, "memory was refused");
+	if (!o->sink)
+		return -ENOMEM;
+	snprintf(o->sink, size, "%s%s", out->path ? "file:" : "-", out->path ? out->path : "");
+	return 0;
 }
 
 /* Defaults, file, environment, command line. */
@@ -480,8 +469,8 @@ static void configure(struct options *o, const struct given *given, size_t n, ch
 	(void)err; /* counted in errors */
 	for (i = 0; i < n; i++)
 		apply_given(o, given, i);
-	if (!o->errors.n)
-		from_conf(o);
+	if (!o->errors.n && options_from_conf(o))
+		conf_errors_add(&o->errors, "memory was refused");
 }
 
 /* `flowline help [COMMAND]` */
@@ -539,6 +528,9 @@ int options_parse(struct options *o, int argc, char **argv, char *const *env)
 	const char *word = argc > 1 ? argv[1] : NULL;
 
 	memset(o, 0, sizeof(*o));
+	o->argc = argc;
+	o->argv = argv;
+	o->env = env;
 	conf_errors_init(&o->errors);
 	if (conf_default(&o->conf)) {
 		mistake(o, "memory was refused");
@@ -563,4 +555,14 @@ void options_free(struct options *o)
 	free(o->sink);
 	o->sink = NULL;
 	o->ntags = 0;
+}
+
+void options_log_errors(const struct options *o)
+{
+	const char *line = o->errors.text, *end;
+
+	for (; (end = strchr(line, '\n')) != NULL; line = end + 1)
+		log_error("%.*s", (int)(end - line), line);
+	if (o->errors.left_out)
+		log_error("and %zu more mistakes", o->errors.left_out);
 }

@@ -32,9 +32,7 @@ enum {
 	OPTIONS_MAX_TAGS = 64,
 	OPTIONS_MAX_NETS = 256,
 	OPTIONS_MAX_PORTS = 32, /* FILTER_DNS_PORTS_MAX */
-	OPTIONS_MAX_IFACES = 32,
 	OPTIONS_HOST_SIZE = 256,
-	OPTIONS_IFACE_SIZE = 16, /* IFNAMSIZ */
 };
 
 struct options {
@@ -43,10 +41,11 @@ struct options {
 	char **files;            /* read, check-config: borrowed from argv */
 	size_t nfiles;
 	const char *config_file; /* borrowed; "": none; NULL: not said */
-	struct conf conf;        /* all settings */
+	int argc;                /* what it was parsed of; borrowed */
+	char **argv;
+	char *const *env;
+	struct conf conf; /* all settings */
 	/* Of conf, as read and run have it: */
-	char ifaces[OPTIONS_MAX_IFACES][OPTIONS_IFACE_SIZE]; /* run; none: all */
-	size_t nifaces;
 	uint64_t duration_ns; /* run; 0: until a signal */
 	uint64_t ring_bytes;
 	bool no_fold;
@@ -73,6 +72,12 @@ struct options {
  * may be put in another order (getopt_long). Needs options_free() in every case. */
 int options_parse(struct options *o, int argc, char **argv, char *const *env) MUST_CHECK;
 void options_free(struct options *o);
+
+/* Bring what is of conf up to date after conf was changed. 0, or -ENOMEM. */
+int options_from_conf(struct options *o) MUST_CHECK;
+
+/* Say each mistake of o->errors, as errors. */
+void options_log_errors(const struct options *o);
 
 /* One option as help shows it. */
 struct option_spec {

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "collector/enrich.h"
+#include "collector/excludes.h"
 #include "collector/options.h"
 #include "collector/source.h"
 #include "collector/stats.h"
@@ -20,21 +21,30 @@
 #include "output/sink.h"
 #include "output/writer.h"
 
-struct pipeline {
-	struct engine *engine;
+/* What a point passes on its way out. */
+struct stages {
 	struct enrich enrich;
-	struct merge *merge;      /* NULL: no tag is left out and there is no limit */
-	struct point_sink points; /* the first stage behind the engine */
+	struct merge *merge;     /* NULL: no tag is left out and there is no limit */
+	struct point_sink first; /* behind the engine */
 	struct line_encoder *encoder;
 	struct line_writer *writer;
 	struct sink *sink;
-	const char *sink_name;
+	const char *sink_name; /* borrowed from the options */
+};
+
+struct pipeline {
+	struct engine *engine;
+	struct stages *stages;
+	struct excludes excludes; /* of the options */
+	size_t max_flows;
+	bool live;
 	struct frame_sink frames; /* give frames to this */
 	int error;                /* of the output, of the last flush; 0: all well */
 	/* Self-measurement: */
 	void (*source_stats)(void *ctx, struct source_stats *sum); /* asked at each cycle's end */
 	void *source_ctx;
 	const char *source_name; /* tag source of the point `flowline`; NULL: no such point */
+	struct sink_stats closed; /* of outputs that are no more */
 	struct stats_totals now, before;
 	uint64_t start_ns; /* monotonic clock */
 };
@@ -47,10 +57,18 @@ struct pipeline_live {
 	void *ctx;
 };
 
-/* Put it together as the options say; live: NULL for capture files. 0, or negative after having logged why:
- * FL_EUSAGE where the command line is wrong. max_flows is for options that do not say. */
+/* Put it together as the options say, which must outlive it; live: NULL for capture files. 0, or
+ * negative after having logged why: FL_EUSAGE where the command line is wrong. max_flows is for
+ * options that do not say. */
 int pipeline_open(struct pipeline *p, const struct options *o, const struct pipeline_live *live,
 		  size_t max_flows) MUST_CHECK;
+
+/* Other options (which must outlive p, or be changed again), in the middle of a live run: the cycle
+ * ends at now_ns (packet time) as the old ones say; then a file is opened anew, and the engine is
+ * told what it can change. Where something of the new options cannot be had, that is logged and all
+ * is left as it was: 0, or negative. same_geoip: its databases stay open as they are. */
+int pipeline_change(struct pipeline *p, const struct options *o, bool same_geoip,
+		    uint64_t now_ns) MUST_CHECK;
 
 /* Bring p->now up to date. */
 void pipeline_measure(struct pipeline *p);

@@ -1,8 +1,8 @@
 /* run.c - `flowline run`: live traffic, one worker.
  *
- * A loop around poll(2): signals, the host's interfaces and addresses (ifaces.h), the packet rings,
- * and about once a second the time, without which a quiet cycle would never end. Without -i one
- * ring sees all interfaces, also those that come later; with -i each has a ring of its own.
+ * A loop around poll(2): signals, the host's interfaces and addresses (ifaces.h), the packet rings
+ * (watches.h), and about once a second the time, without which a quiet cycle would never end. SIGHUP
+ * puts a new configuration in the place of the old one (reload.h), without a pause in the capture.
  */
 #include "collector/commands.h"
 
@@ -20,8 +20,10 @@
 #include "collector/attribution.h"
 #include "collector/ifaces.h"
 #include "collector/pipeline.h"
+#include "collector/reload.h"
 #include "collector/source.h"
 #include "collector/source_ring.h"
+#include "collector/watches.h"
 #include "common/log.h"
 
 #define NS_PER_MS 1000000ULL
@@ -31,38 +33,28 @@ enum {
 	RUN_MAX_FLOWS = 1 << 18,
 	TICK_MS = 1000,
 	FIRST_RING = 3, /* pollfd behind signals, interfaces, SYNs */
-	BLOCKS_PER_ROUND = 16, /* of one ring, before the others and the signals have their turn */
-	DRAIN_MS = RING_RETIRE_MS + 50,
 	/* Frames of the last moments may still be in a block that the kernel has not handed over:
 	 * the engine is told a time that is older by this, so that they come before their cycle's
 	 * end. */
 	LATE_MS = 2 * RING_RETIRE_MS,
 };
 
-/* One interface of -i, or all. */
-struct watch {
-	const char *name; /* NULL: all */
-	int ifindex;
-	struct source *source; /* NULL: not there now */
-	bool told;             /* that it is not there */
-};
-
 struct run {
-	const struct options *o;
+	const struct options *o; /* main's, or */
+	struct options *reloaded; /* the newest of a reload; owned */
 	struct pipeline p;
 	struct attribution who;
 	struct ifaces *ifs;
-	struct watch watches[OPTIONS_MAX_IFACES];
-	size_t nwatches;
-	struct source_stats closed;              /* of rings that are no more */
+	struct watches watches;
 	uint64_t tick_ns, next_tick_ns, stop_ns; /* monotonic; stop_ns 0: until a signal */
 	uint64_t drops_told;
 	bool links_changed, addresses_changed;
+	bool on_terminal; /* whose end is told by SIGHUP, too */
 };
 
 static int signal_pipe[2] = {-1, -1};
 
-/* The first signal ends the loop; the second kills, should the loop hang in its output. */
+/* The first signal that ends the loop is caught; a second one kills, should the output hang. */
 static void on_signal(int sig)
 {
 	int saved = errno;
@@ -84,7 +76,19 @@ static int catch_signals(void)
 	sa.sa_flags = SA_RESTART | SA_RESETHAND;
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
+	sa.sa_flags = SA_RESTART;
+	sigaction(SIGHUP, &sa, NULL);
 	return 0;
+}
+
+/* Is there a terminal whose user started this? */
+static bool has_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
 }
 
 static uint64_t realtime_ns(void)
@@ -98,134 +102,7 @@ static uint64_t realtime_ns(void)
 /* Asked by the pipeline at each cycle's end. */
 static void sum_sources(void *ctx, struct source_stats *sum)
 {
-	struct run *r = ctx;
-	struct source_stats one;
-	size_t i;
-
-	*sum = r->closed;
-	for (i = 0; i < r->nwatches; i++) {
-		if (!r->watches[i].source)
-			continue;
-		source_ring.stats(r->watches[i].source, &one);
-		stats_add_source(sum, &one);
-	}
-}
-
-/* Hand over what the ring has. 0, or negative: it has come to its end. */
-static int read_ring(struct run *r, struct watch *w, char *why, size_t why_size)
-{
-	int i, got = 1;
-
-	for (i = 0; i < BLOCKS_PER_ROUND && got > 0; i++)
-		got = source_ring.poll(w->source, &r->p.frames, why, why_size);
-	return got < 0 ? got : 0;
-}
-
-/* Read all rings (or one) until the kernel has handed over the frames that had come by now. */
-static void drain(struct run *r, struct watch *only)
-{
-	uint64_t end_ns = monotonic_ns() + DRAIN_MS * NS_PER_MS;
-	struct timespec nap = {0, 10 * NS_PER_MS};
-	char why[256];
-	size_t i;
-
-	do {
-		nanosleep(&nap, NULL);
-		for (i = 0; i < r->nwatches; i++) {
-			struct watch *w = &r->watches[i];
-
-			/* An end is no news here: what the ring still had was handed over before.
-			 */
-			if (w->source && (!only || w == only) &&
-			    read_ring(r, w, why, sizeof(why)) < 0)
-				continue;
-		}
-	} while (monotonic_ns() < end_ns);
-}
-
-static void close_watch(struct run *r, struct watch *w)
-{
-	struct source_stats one;
-
-	if (!w->source)
-		return;
-	source_ring.stats(w->source, &one);
-	stats_add_source(&r->closed, &one);
-	source_ring.close(w->source);
-	w->source = NULL;
-}
-
-static void lost_watch(struct run *r, struct watch *w)
-{
-	drain(r, w);
-	close_watch(r, w);
-	w->told = true;
-	log_warn("interface %s is gone: waiting for it to come back", w->name);
-}
-
-/* 0: open, or waited for; negative: it never will be (logged). */
-static int open_watch(struct run *r, struct watch *w)
-{
-	const struct iface *iface = w->name ? ifaces_by_name(r->ifs, w->name) : NULL;
-	struct ring_config c;
-	char why[512] = "";
-	int err;
-
-	if (w->name && !iface) {
-		if (!w->told)
-			log_warn("interface %s is not there: waiting for it ('ip link' shows those "
-				 "that are)",
-				 w->name);
-		w->told = true;
-		return 0;
-	}
-	memset(&c, 0, sizeof(c));
-	c.ifindex = iface ? iface->index : 0;
-	c.ring_bytes = (size_t)r->o->ring_bytes;
-	c.dns_ports = r->o->dns_ports;
-	c.ndns_ports = r->o->ndns_ports;
-	c.tunnels_inner = r->o->tunnels_inner;
-	err = source_ring.open(&w->source, &c, why, sizeof(why));
-	if (err == -ENODEV || err == -ENXIO) { /* gone between asking and opening */
-		w->told = true;
-		return 0;
-	}
-	if (err) {
-		log_error("%s: %s", w->name ? w->name : "all interfaces", why);
-		return err;
-	}
-	if (w->told)
-		log_info("interface %s is there", w->name);
-	else if (iface && !iface->up)
-		log_warn("interface %s is down: 'sudo ip link set %s up' brings it up", w->name,
-			 w->name);
-	w->told = false;
-	w->ifindex = c.ifindex;
-	return 0;
-}
-
-/* After the interfaces have changed: close the rings of those that went, open those that came. */
-static int follow_links(struct run *r)
-{
-	size_t i;
-	int err;
-
-	r->links_changed = false;
-	for (i = 0; i < r->nwatches; i++) {
-		struct watch *w = &r->watches[i];
-		const struct iface *iface = w->name ? ifaces_by_name(r->ifs, w->name) : NULL;
-
-		if (!w->name)
-			continue;
-		if (w->source && (!iface || iface->index != w->ifindex))
-			lost_watch(r, w);
-		if (!w->source && iface) {
-			err = open_watch(r, w);
-			if (err)
-				return err;
-		}
-	}
-	return 0;
+	watches_stats(ctx, sum);
 }
 
 /* The host's own addresses, and --local. */
@@ -275,15 +152,24 @@ static int follow_host(struct run *r)
 		return err;
 	}
 	if (r->links_changed)
-		err = follow_links(r);
-	if (!err && r->addresses_changed)
+		watches_follow(&r->watches);
+	r->links_changed = false;
+	if (r->addresses_changed)
 		err = follow_addresses(r);
 	return err;
 }
 
+/* Short cycles end in time, too. */
+static void set_tick(struct run *r)
+{
+	r->tick_ns = TICK_MS * NS_PER_MS;
+	if (r->o->interval_ns / 4 < r->tick_ns)
+		r->tick_ns = r->o->interval_ns / 4 + NS_PER_MS;
+	r->next_tick_ns = monotonic_ns() + r->tick_ns;
+}
+
 static int start(struct run *r)
 {
-	size_t i;
 	int err;
 
 	err = attribution_open(&r->who, &r->o->conf, r->p.engine);
@@ -294,20 +180,13 @@ static int start(struct run *r)
 		log_error("the host's interfaces cannot be listed: %s", fl_strerror(err));
 		return err;
 	}
-	r->nwatches = r->o->nifaces ? r->o->nifaces : 1;
-	for (i = 0; i < r->nwatches; i++) {
-		r->watches[i].name = r->o->nifaces ? r->o->ifaces[i] : NULL;
-		err = open_watch(r, &r->watches[i]);
-		if (err)
-			return err;
-	}
-	r->tick_ns = TICK_MS * NS_PER_MS;
-	if (r->o->interval_ns / 4 < r->tick_ns) /* short cycles end in time, too */
-		r->tick_ns = r->o->interval_ns / 4 + NS_PER_MS;
-	r->next_tick_ns = monotonic_ns() + r->tick_ns;
+	err = watches_open(&r->watches, r->o, &r->p.excludes, r->ifs, &r->p.frames);
+	if (err)
+		return err;
+	set_tick(r);
 	r->stop_ns = r->o->duration_ns ? monotonic_ns() + r->o->duration_ns : 0;
 	r->p.source_stats = sum_sources;
-	r->p.source_ctx = r;
+	r->p.source_ctx = &r->watches;
 	r->p.source_name = source_ring.name;
 	err = follow_addresses(r);
 	if (!err)
@@ -332,7 +211,7 @@ static void tell_drops(struct run *r)
 static void tick(struct run *r, uint64_t now_ns)
 {
 	r->next_tick_ns = now_ns + r->tick_ns;
-	enrich_poll(&r->p.enrich);
+	enrich_poll(&r->p.stages->enrich);
 	engine_tick(r->p.engine, realtime_ns() - LATE_MS * NS_PER_MS);
 	tell_drops(r);
 }
@@ -353,48 +232,64 @@ static nfds_t gather(const struct run *r, struct pollfd *fds)
 {
 	size_t i;
 
-	memset(fds, 0, (FIRST_RING + r->nwatches) * sizeof(*fds));
+	memset(fds, 0, FIRST_RING * sizeof(*fds));
 	fds[0].fd = signal_pipe[0];
 	fds[1].fd = ifaces_fd(r->ifs);
 	fds[2].fd = r->who.syn_fd;
-	for (i = 0; i < r->nwatches; i++) {
-		const struct source *s = r->watches[i].source;
-
-		fds[FIRST_RING + i].fd = s ? source_ring.fd(s) : -1;
-	}
-	for (i = 0; i < FIRST_RING + r->nwatches; i++)
+	for (i = 0; i < FIRST_RING; i++)
 		fds[i].events = POLLIN;
-	return (nfds_t)(FIRST_RING + r->nwatches);
+	watches_gather(&r->watches, fds + FIRST_RING);
+	return (nfds_t)(FIRST_RING + r->watches.n);
 }
 
-static int read_rings(struct run *r, const struct pollfd *fds)
+/* The file, the environment and the command line anew. Whatever is wrong, the run goes on. */
+static void reload(struct run *r)
 {
-	char why[256] = "";
-	size_t i;
-	int err;
+	struct reload next;
 
-	for (i = 0; i < r->nwatches; i++) {
-		struct watch *w = &r->watches[i];
-
-		if (!fds[i].revents || !w->source)
-			continue;
-		err = read_ring(r, w, why, sizeof(why));
-		if (!err)
-			continue;
-		if (err == -ENODEV && w->name) {
-			lost_watch(r, w);
-			continue;
-		}
-		log_error("%s: %s", w->name ? w->name : "all interfaces", why);
-		return err;
+	log_info("SIGHUP: reading the configuration again");
+	if (reload_read(&next, r->o))
+		return; /* said */
+	if (pipeline_change(&r->p, next.o, !next.geoip, realtime_ns() - LATE_MS * NS_PER_MS)) {
+		log_error("the old configuration stays");
+		reload_free(next.o);
+		return;
 	}
-	return 0;
+	log_set_level((enum log_level)next.o->conf.log.level);
+	r->o = next.o;
+	r->who.conf = &next.o->conf;
+	watches_change(&r->watches, r->o, &r->p.excludes, !next.filter);
+	reload_free(r->reloaded);
+	r->reloaded = next.o;
+	if (follow_addresses(r))
+		log_error("src may be the wrong side until addresses change again");
+	set_tick(r);
+	log_info("the new configuration is in force: %u settings changed%s%s", next.changed,
+		 next.restarts ? ", others need a restart" : "",
+		 strcmp(r->o->sink, "-") ? ", the file of the output opened anew" : "");
+}
+
+/* True: end now. */
+static bool take_signals(struct run *r)
+{
+	char c[64];
+	ssize_t n = read(signal_pipe[0], c, sizeof(c)), i;
+	bool again = false;
+
+	for (i = 0; i < n; i++) {
+		if (c[i] != SIGHUP || (r->on_terminal && !has_terminal()))
+			return true;
+		again = true;
+	}
+	if (again)
+		reload(r);
+	return false;
 }
 
 /* Until a signal or the end of --duration: 0; negative where it cannot go on. */
 static int loop(struct run *r)
 {
-	struct pollfd fds[FIRST_RING + OPTIONS_MAX_IFACES];
+	struct pollfd fds[FIRST_RING + WATCHES_MOST];
 	uint64_t now_ns;
 	int err = 0;
 
@@ -407,14 +302,18 @@ static int loop(struct run *r)
 			log_error("waiting for packets: %s", fl_strerror(err));
 			break;
 		}
-		if (fds[0].revents)
-			break;
+		/* A reload changes what has been polled for: poll again. */
+		if (fds[0].revents) {
+			if (take_signals(r))
+				break;
+			continue;
+		}
 		/* Rings first: an interface that went may have left frames. */
 		if (fds[2].revents) {
 			attribution_syns(&r->who);
 			attribution_work(&r->who, monotonic_ns());
 		}
-		err = read_rings(r, fds + FIRST_RING);
+		err = watches_read(&r->watches, fds + FIRST_RING);
 		if (!err && fds[1].revents)
 			err = follow_host(r);
 		now_ns = monotonic_ns();
@@ -431,15 +330,15 @@ static int loop(struct run *r)
 
 static void say_start(const struct run *r)
 {
-	const struct options *o = r->o;
+	const struct conf_strings *ifaces = &r->o->conf.capture.interfaces;
 	size_t i, len = 0;
 	char names[512] = "";
 
-	for (i = 0; i < o->nifaces && len < sizeof(names) - OPTIONS_IFACE_SIZE - 3; i++)
-		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", i ? ", " : "",
-					o->ifaces[i]);
-	log_info("watching %s, points every %g s%s", o->nifaces ? names : "all interfaces",
-		 (double)o->interval_ns / 1e9, o->duration_ns ? "" : " (Ctrl-C ends it)");
+	for (i = 0; i < ifaces->n && len < sizeof(names) - CONF_IFACE_MOST - 4; i++)
+		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%.16s", i ? ", " : "",
+					ifaces->v[i]);
+	log_info("watching %s, points every %g s%s", ifaces->n ? names : "all interfaces",
+		 (double)r->o->interval_ns / 1e9, r->o->duration_ns ? "" : " (Ctrl-C ends it)");
 }
 
 int command_run(const struct options *o)
@@ -449,11 +348,11 @@ int command_run(const struct options *o)
 				     .before_end = attribution_before_end,
 				     .owner = attribution_owner, .ctx = &r.who};
 	bool failed;
-	size_t i;
 	int err;
 
 	memset(&r, 0, sizeof(r));
 	r.o = o;
+	r.on_terminal = signal(SIGHUP, SIG_DFL) != SIG_IGN && has_terminal(); /* else: nohup(1) */
 	err = pipeline_open(&r.p, o, &live, RUN_MAX_FLOWS);
 	if (err)
 		return err == FL_EUSAGE ? EXIT_USAGE : EXIT_FAILED;
@@ -466,16 +365,16 @@ int command_run(const struct options *o)
 	if (!failed) {
 		say_start(&r);
 		failed = loop(&r) != 0;
-		drain(&r, NULL);
-		if (pipeline_finish(&r.p, realtime_ns(), o->stats))
+		watches_drain(&r.watches);
+		if (pipeline_finish(&r.p, realtime_ns(), r.o->stats))
 			failed = true;
 		tell_drops(&r);
 	}
-	for (i = 0; i < r.nwatches; i++)
-		close_watch(&r, &r.watches[i]);
+	watches_close(&r.watches);
 	ifaces_free(r.ifs);
 	attribution_close(&r.who);
 	if (pipeline_close(&r.p))
 		failed = true;
+	reload_free(r.reloaded);
 	return failed ? EXIT_FAILED : EXIT_OK;
 }

@@ -35,7 +35,8 @@ static int show(const struct classic_filter *filter, const struct filter_config 
 int command_filters(const struct options *o)
 {
 	bool left[FILTER_EXCLUDES_MAX] = {false};
-	struct filter_config config = {o->dns_ports, o->ndns_ports, o->tunnels_inner, NULL, 0, left};
+	struct filter_config config = {o->dns_ports, o->ndns_ports, o->tunnels_inner, NULL, 0,
+				       left};
 	struct excludes excludes;
 	int status = EXIT_OK;
 	size_t i;

@@ -1,7 +1,7 @@
 /* source.h - a capture source: where frames come from.
  *
- * Every source is one struct source_ops; what is not built in is another file with the same struct whose
- * probe says so. A source belongs to one thread.
+ * Every source is one struct source_ops; what is not built in is another file with the same struct
+ * whose probe says so. A source belongs to one thread.
  */
 #ifndef COLLECTOR_SOURCE_H
 #define COLLECTOR_SOURCE_H
@@ -30,14 +30,16 @@ struct source; /* each source defines its own and casts */
 
 struct source_ops {
 	const char *name; /* "ring", "file" */
-	/* Can this source work here? 0, or a negative error and in why[] a sentence that says why not and
-	 * what would mend it. Leaves nothing behind. */
+	/* Can this source work here? 0, or a negative error and in why[] a sentence that says why
+	 * not and what would mend it. Leaves nothing behind. */
 	int (*probe)(const void *config, char *why, size_t why_size);
-	/* config is the source's own struct (struct ring_config ...). 0, or negative and why[] as above. */
+	/* config is the source's own struct (struct ring_config ...). 0, or negative and why[] as
+	 * above. */
 	int (*open)(struct source **s, const void *config, char *why, size_t why_size);
 	int (*fd)(const struct source *s); /* to poll for reading; -1: always ready */
-	/* Hand over what is there, without waiting, at most about one ring block or batch. 1: there may be
-	 * more; 0: nothing for now; FL_E... or -errno: the end (-ENODATA: a file's normal end), why[] set. */
+	/* Hand over what is there, without waiting, at most about one ring block or batch. 1: there
+	 * may be more; 0: nothing for now; FL_E... or -errno: the end (-ENODATA: a file's normal
+	 * end), why[] set. */
 	int (*poll)(struct source *s, const struct frame_sink *sink, char *why, size_t why_size);
 	void (*stats)(struct source *s, struct source_stats *out);
 	void (*close)(struct source *s);
@@ -51,19 +53,19 @@ struct file_config {
 };
 
 struct ring_config {
-	int ifindex;             /* 0: every interface, also those that come later */
-	size_t ring_bytes;       /* memory of the ring, rounded to whole blocks */
+	int ifindex;       /* 0: every interface, also those that come later */
+	size_t ring_bytes; /* memory of the ring, rounded to whole blocks */
 	const uint16_t *dns_ports;
 	size_t ndns_ports;
-	bool tunnels_inner;      /* VXLAN, Geneve: copy enough of a datagram to look inside */
+	bool tunnels_inner; /* VXLAN, Geneve: copy enough of a datagram to look inside */
 	const struct filter_exclude *excludes; /* left out by the kernel's filter; NULL: none */
 	size_t nexcludes;
 };
 
-/* Replace the filter of an open ring by the one that config tells (its ring_bytes and ifindex do not count),
- * without losing a packet: each one goes through the old filter or the new one. Returns how many of the
- * rules are left to user space (0: none), or negative with why[] set and the old filter in force, or one
- * that lets everything pass. */
+/* Replace the filter of an open ring by the one that config tells (its ring_bytes and ifindex do
+ * not count), without losing a packet: each one goes through the old filter or the new one. Returns
+ * how many of the rules are left to user space (0: none), or negative with why[] set and the old
+ * filter in force, or one that lets everything pass. */
 int source_ring_set_filter(struct source *s, const struct ring_config *config, char *why,
 			   size_t why_size) MUST_CHECK;
 

@@ -62,8 +62,8 @@ static const struct sock_filter filter_between[] = {
     {BPF_RET | BPF_K, 0, 0, FILTER_COPY_WHOLE},
 };
 
-/* SO_LOCK_FILTER (Linux 3.9) would guard the filter against whoever else has the socket: nobody has,
- * and a locked filter could not be replaced. */
+/* SO_LOCK_FILTER (Linux 3.9) would guard the filter against whoever else has the socket: nobody
+ * has, and a locked filter could not be replaced. */
 static int ring_attach(int fd, const struct sock_filter *code, size_t n)
 {
 	struct sock_fprog fprog;
@@ -75,9 +75,10 @@ static int ring_attach(int fd, const struct sock_filter *code, size_t n)
 }
 
 /* Attach the filter, in place of another where there is one (the kernel swaps the two under RCU:
- * net/core/filter.c, sk_attach_filter()). A socket's filters, old and new, share net.core.optmem_max
- * (20 KiB before Linux 6.7): where both have no room a small one goes between them, and where the
- * new one alone has none it takes fewer rules. max: instructions; it is what was found to fit. */
+ * net/core/filter.c, sk_attach_filter()). A socket's filters, old and new, share
+ * net.core.optmem_max (20 KiB before Linux 6.7): where both have no room a small one goes between
+ * them, and where the new one alone has none it takes fewer rules. max: instructions; it is what
+ * was found to fit. */
 static int ring_try_filter(int fd, struct filter_insn *prog, struct sock_filter *code,
 			   const struct filter_config *fc, size_t *max)
 {
@@ -89,8 +90,8 @@ static int ring_try_filter(int fd, struct filter_insn *prog, struct sock_filter 
 	for (i = 0; i < n; i++)
 		code[i] = prog[i].insn;
 	err = ring_attach(fd, code, (size_t)n);
-	if (err == -ENOMEM && ring_attach(fd, filter_between, sizeof(filter_between) /
-							      sizeof(filter_between[0])) == 0)
+	if (err == -ENOMEM && ring_attach(fd, filter_between,
+					  sizeof(filter_between) / sizeof(filter_between[0])) == 0)
 		err = ring_attach(fd, code, (size_t)n);
 	half = (size_t)n - (size_t)n / 4;
 	if (err != -ENOMEM || classic_flow_filter(prog, half, fc) < 0)
@@ -351,7 +352,8 @@ static void ring_stats(struct source *s, struct source_stats *out)
 	*out = r->stats;
 }
 
-int source_ring_set_filter(struct source *s, const struct ring_config *config, char *why, size_t why_size)
+int source_ring_set_filter(struct source *s, const struct ring_config *config, char *why,
+			   size_t why_size)
 {
 	return ring_attach_filter(((const struct ring *)s)->fd, config, why, why_size);
 }

@@ -79,6 +79,8 @@ static const struct measure dns[] = {
     {"dns_orphans", ENG(dns_orphans), COUNTER, PLAIN, "answers without their query"},
     {"dns_pending", ENG(dns_pending), GAUGE, PLAIN, "waiting for an answer at the end"},
     {"dns_evicted", ENG(dns_evicted), COUNTER, PLAIN, "given up: no room"},
+    {"names", ENG(names), GAUGE, PLAIN, "addresses whose name is known at the end"},
+    {"names_evicted", ENG(names_evicted), COUNTER, PLAIN, "names forgotten: no room"},
 };
 
 static const struct measure http[] = {
@@ -228,11 +230,11 @@ static void print_conclusions(FILE *f, const struct stats_totals *t)
 
 	grouped(t->packets_seen, seen);
 	grouped(sum, causes);
-	fprintf(f,
-		"check: seen %s = parsed + skipped + duplicate + excluded + truncated + malformed + "
-		"unknown + dropped %s: %s\n",
-		seen, causes,
-		sum == t->packets_seen ? "adds up" : "DOES NOT ADD UP, please report it");
+	fprintf(
+	    f,
+	    "check: seen %s = parsed + skipped + duplicate + excluded + truncated + malformed + "
+	    "unknown + dropped %s: %s\n",
+	    seen, causes, sum == t->packets_seen ? "adds up" : "DOES NOT ADD UP, please report it");
 	if (t->engine.packets_seen >= COST_PACKETS)
 		fprintf(f, "cost:  %.0f ns of CPU time for each packet, %.3f s in all\n",
 			1e3 * (double)cpu_us / (double)t->engine.packets_seen,

@@ -86,7 +86,7 @@ static const struct conf_setting settings[] = {
      "", "[eth*, wg0, '!eth9']", NULL,
      "Interfaces to watch, as patterns; one that begins with ! excludes, and wants quotes. With "
      "exclusions only, all others are watched. Empty: all."},
-    {"capture.exclude", CONF_EXCLUDE, CONF_LIST | CONF_LATER, AT(capture.exclude), 0, 0, 64, "",
+    {"capture.exclude", CONF_EXCLUDE, CONF_LIST, AT(capture.exclude), 0, 0, 64, "",
      "[{port: 22}, {cidr: 10.9.0.0/16, port: [80, 443]}, {process: backup}]", NULL,
      "Traffic that is left out. A rule names networks (cidr), ports or processes, each one or a "
      "list; where it names several kinds, all must fit."},

@@ -42,7 +42,8 @@ enum how {
 	TUNNEL_PORTS, /* one comparison for each tunnel's port, where they are looked into */
 };
 
-/* Names of places to jump to. Those from GLOBAL on are known everywhere, the others in their scope. */
+/* Names of places to jump to. Those from GLOBAL on are known everywhere, the others in their scope.
+ */
 /* clang-format off */
 enum label {
 	NEXT,
@@ -504,7 +505,8 @@ static void builder_exclude(struct builder *b, uint8_t entry)
 	size_t i, max = b->max < FILTER_INSNS_MAX ? b->max : FILTER_INSNS_MAX;
 	int n = 0;
 
-	for (i = 0; b->excludes && b->n < max && i < sizeof(exclusions) / sizeof(exclusions[0]); i++)
+	for (i = 0; b->excludes && b->n < max && i < sizeof(exclusions) / sizeof(exclusions[0]);
+	     i++)
 		if (exclusions[i].entry == entry)
 			n = classic_exclude_block(b->out + b->n, max - b->n, b->config, b->excludes,
 						  &exclusions[i].place);
@@ -569,8 +571,7 @@ int classic_flow_filter(struct filter_insn *out, size_t max, const struct filter
 			all |= 1ULL << i;
 	some = excludes_that_fit(out, max, config, all);
 	for (i = 0; config->excludes_left && i < config->nexcludes; i++)
-		config->excludes_left[i] =
-		    i >= FILTER_EXCLUDES_MAX || ((all & ~some) >> i & 1);
+		config->excludes_left[i] = i >= FILTER_EXCLUDES_MAX || ((all & ~some) >> i & 1);
 	return flow_filter_with(out, max, config, some);
 }
 

@@ -23,8 +23,7 @@ enum {
 	    160, /* 14 Ethernet + 2 tags or 4 labels + 60 IPv4 + 60 TCP, and a little */
 	FILTER_COPY_SMALL =
 	    576, /* a TCP frame up to here is copied whole: its end may be a head's */
-	FILTER_COPY_HTTP =
-	    16384, /* a segment of an HTTP head; also what is inside a tunnel */
+	FILTER_COPY_HTTP = 16384,   /* a segment of an HTTP head; also what is inside a tunnel */
 	FILTER_COPY_WHOLE = 262144, /* tcpdump's own "everything" */
 };
 

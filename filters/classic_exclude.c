@@ -4,12 +4,12 @@
  * (net/core/filter.c, bpf_check_classic()). So a block is made from its end: every place to jump to
  * is known by then, and one that is too far gets a long jump in between.
  *
- * Networks and ports become prefixes of words, of which those inside others are dropped: the rest are
- * disjoint, and found by halving. 32 networks cost six comparisons for an address and not 32.
+ * Networks and ports become prefixes of words, of which those inside others are dropped: the rest
+ * are disjoint, and found by halving. 32 networks cost six comparisons for an address and not 32.
  *
- * A packet is left out only where the headers are plain: IPv4 without options, no fragment, IPv6 without
- * extension headers, and nothing that user space looks into for another packet. User space has the
- * same rules for the rest.
+ * A packet is left out only where the headers are plain: IPv4 without options, no fragment, IPv6
+ * without extension headers, and nothing that user space looks into for another packet. User space
+ * has the same rules for the rest.
  */
 #include "filters/classic_exclude.h"
 
@@ -20,7 +20,7 @@
 
 enum {
 	PREFIXES_MAX = 1024, /* of a set; more do not fit as instructions either */
-	REACH = 250,         /* of a conditional jump, with room for the two that may come between */
+	REACH = 250, /* of a conditional jump, with room for the two that may come between */
 	LONG_JUMPS = 4,
 	ONWARD = -1, /* the label behind the block's last instruction */
 };
@@ -63,7 +63,8 @@ struct search {
 	int hit, miss;
 };
 
-/* --- instructions ----------------------------------------------------------------------------------- */
+/* --- instructions
+ * ----------------------------------------------------------------------------------- */
 
 static int emit(struct block *b, uint16_t code, uint32_t k, const char *comment)
 {
@@ -89,7 +90,8 @@ static int within_reach(struct block *b, int target)
 
 	if (b->n - target < REACH)
 		return target;
-	if (target >= 0 && b->out[target].insn.code == (BPF_RET | BPF_K)) { /* another does as well */
+	if (target >= 0 &&
+	    b->out[target].insn.code == (BPF_RET | BPF_K)) { /* another does as well */
 		if (b->n - b->drop >= REACH)
 			b->drop = emit(b, BPF_RET | BPF_K, 0, "left out");
 		return b->drop;
@@ -140,11 +142,13 @@ static int drop_label(struct block *b)
 	return b->drop;
 }
 
-/* --- sets of prefixes --------------------------------------------------------------------------------- */
+/* --- sets of prefixes
+ * --------------------------------------------------------------------------------- */
 
 static uint32_t mask_of(const struct prefix *p, int word)
 {
-	unsigned int bits = p->bits > 32U * (unsigned int)word ? p->bits - 32U * (unsigned int)word : 0;
+	unsigned int bits =
+	    p->bits > 32U * (unsigned int)word ? p->bits - 32U * (unsigned int)word : 0;
 
 	return bits >= 32 ? 0xffffffffu : ~(0xffffffffu >> bits);
 }
@@ -192,8 +196,8 @@ static struct prefix *prefixes_add(struct block *b, struct prefixes *s)
 	return &s->v[s->n++];
 }
 
-/* Networks that IPv4 (IPv6) packets can be in. A v4-mapped address in an IPv6 header is left to user
- * space. */
+/* Networks that IPv4 (IPv6) packets can be in. A v4-mapped address in an IPv6 header is left to
+ * user space. */
 static void add_nets(struct block *b, const struct filter_exclude *x)
 {
 	struct prefix *p, net, v4 = {{0, 0, 0xffff, 0}, 96};
@@ -237,7 +241,8 @@ static void add_ports(struct block *b, const struct filter_exclude *x)
 	}
 }
 
-/* --- searches ---------------------------------------------------------------------------------------- */
+/* --- searches
+ * ---------------------------------------------------------------------------------------- */
 
 static bool ends_in(const struct prefix *p, int word)
 {
@@ -263,7 +268,8 @@ static int search_load(struct search *s, size_t from, size_t to, int word)
 {
 	int next = search_word(s, from, to, word, false);
 
-	return emit_load(s->b, s->size, s->offset + 4U * (uint32_t)(word - s->first), next, s->load);
+	return emit_load(s->b, s->size, s->offset + 4U * (uint32_t)(word - s->first), next,
+			 s->load);
 }
 
 /* One item. known: A is not below it. */
@@ -304,7 +310,8 @@ static int search_nets(struct block *b, int hit, int miss)
 {
 	bool ip6 = b->place->ip6;
 	int first = ip6 ? 0 : 3;
-	struct search dst = {b, &b->nets, BPF_W, ip6 ? 24 : 16, first, "destination address", hit, miss};
+	struct search dst = {b,   &b->nets, BPF_W, ip6 ? 24 : 16, first, "destination address",
+			     hit, miss};
 	struct search src = {b, &b->nets, BPF_W, ip6 ? 8 : 12, first, "source address", hit, 0};
 
 	src.miss = search_load(&dst, 0, b->nets.n, first);
@@ -322,7 +329,8 @@ static int search_ports(struct block *b, int hit, int miss)
 	return search_load(&src, 0, b->ports.n, 3);
 }
 
-/* --- rules ------------------------------------------------------------------------------------------- */
+/* --- rules
+ * ------------------------------------------------------------------------------------------- */
 
 static int one_rule(struct block *b, const struct filter_exclude *x, int miss)
 {
@@ -339,14 +347,16 @@ static int one_rule(struct block *b, const struct filter_exclude *x, int miss)
 /* Rules of networks alone and of ports alone are one set each. */
 static int all_rules(struct block *b, const struct filter_config *config, uint64_t rules)
 {
+	size_t n =
+	    config->nexcludes < FILTER_EXCLUDES_MAX ? config->nexcludes : FILTER_EXCLUDES_MAX;
 	int next = ONWARD;
 	size_t i;
 
-	for (i = config->nexcludes; i-- > 0;)
+	for (i = n; i-- > 0;)
 		if (rules >> i & 1 && config->excludes[i].nnets && config->excludes[i].nports)
 			next = one_rule(b, &config->excludes[i], next);
 	b->nets.n = b->ports.n = 0;
-	for (i = 0; i < config->nexcludes; i++) {
+	for (i = 0; i < n; i++) {
 		if (!(rules >> i & 1))
 			continue;
 		if (!config->excludes[i].nports)

@@ -60,6 +60,11 @@ void dns_pending_free(struct dns_pending *d)
 	free(d);
 }
 
+void dns_pending_set_timeout(struct dns_pending *d, uint64_t timeout_ns)
+{
+	d->config.timeout_ns = timeout_ns;
+}
+
 const struct dns_pending_stats *dns_pending_stats(const struct dns_pending *d)
 {
 	return &d->stats;

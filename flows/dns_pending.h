@@ -32,6 +32,9 @@ struct dns_pending;
 struct dns_pending *dns_pending_new(const struct dns_pending_config *config) MUST_CHECK;
 void dns_pending_free(struct dns_pending *d);
 
+/* Another time-out, also for the queries that wait. */
+void dns_pending_set_timeout(struct dns_pending *d, uint64_t timeout_ns);
+
 /* Take a message of the flow with this keyed hash. `key` and `end` (the sender) tell the ends. len
  * bytes were captured; whole: no byte is missing. Returns whether it was a DNS message at all. */
 bool dns_pending_message(struct dns_pending *d, const struct flow_key *key, int end,

@@ -4,78 +4,15 @@
  * decode and hash all; look all up in the index, fetching the records; then count each. A batch has no
  * influence on what is counted.
  */
-#include "flows/engine.h"
+#include "flows/engine_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "flows/decode.h"
-#include "flows/dns_pending.h"
-#include "flows/flow_table.h"
-#include "flows/fragment.h"
-#include "flows/http_pair.h"
-#include "flows/local.h"
-#include "flows/names.h"
-#include "flows/points.h"
-#include "flows/roles.h"
-#include "flows/stream.h"
-#include "flows/tcp.h"
-
 #define NS_PER_S 1000000000ULL
 
-enum { BATCH = 64, PORT_MDNS = 5353, PORT_LLMNR = 5355 };
-
-struct engine {
-	struct engine_config config;
-	struct engine_stats stats;
-	struct decoder decoder;
-	struct flow_table table;
-	struct tcp tcp;
-	struct roles roles;
-	struct local local;
-	struct names *names; /* NULL: off */
-	struct points *points;
-	struct dns_pending *dns;
-	struct http_pairs *http;
-	struct streams *streams;
-	uint64_t now_ns;       /* packet time, only forward but for steps */
-	uint64_t cycle_end_ns; /* 0: no cycle yet */
-	uint64_t second_ns;    /* beginning of the last second for which time-outs were looked at */
-	uint32_t *dirty;       /* flows that have something for this cycle */
-	uint32_t ndirty;
-	uint32_t npackets;
-	struct places {
-		uint32_t flow[FLOW_SWEEP];
-		struct points_place place[FLOW_SWEEP];
-		unsigned int n, next;
-	} places;              /* of flows that are about to be reported, in this order */
-	uint64_t dns_ports[65536 / 64];
-	struct packet packets[BATCH];
-};
-
-void engine_config_default(struct engine_config *c)
-{
-	static const uint16_t dns_port = 53;
-
-	memset(c, 0, sizeof(*c));
-	c->interval_ns = 60 * NS_PER_S;
-	c->max_flows = 262144;
-	c->max_dns_pending = 65536;
-	c->max_http_pending = 65536;
-	c->max_streams = 65536;
-	c->dns_timeout_ns = 5 * NS_PER_S;
-	c->http_timeout_ns = 60 * NS_PER_S;
-	c->tcp_idle_ns = 3600 * NS_PER_S;
-	c->udp_idle_ns = 60 * NS_PER_S;
-	c->tcp_attempt_ns = 75 * NS_PER_S;
-	c->tcp_linger_ns = 10 * NS_PER_S;
-	c->dns_ports = &dns_port;
-	c->ndns_ports = 1;
-	c->http_max_path = 150;
-	c->fold_client_port = true;
-	c->dns_domain = true;
-}
+enum { BATCH = ENGINE_BATCH, PORT_MDNS = 5353, PORT_LLMNR = 5355 };
 
 static bool is_dns_port(const struct engine *e, uint16_t port)
 {
@@ -143,7 +80,6 @@ static int make_tables(struct engine *e)
 struct engine *engine_new(const struct engine_config *config)
 {
 	struct engine *e;
-	size_t i;
 
 	if (!config->interval_ns || config->http_max_path > 1024 || config->http_max_path < 1 ||
 	    !config->sink.put || !config->sink.end) {
@@ -154,8 +90,7 @@ struct engine *engine_new(const struct engine_config *config)
 	if (!e)
 		return NULL;
 	e->config = *config;
-	for (i = 0; i < config->ndns_ports; i++)
-		e->dns_ports[config->dns_ports[i] / 64] |= 1ULL << config->dns_ports[i] % 64;
+	engine_set_dns_ports(e, config->dns_ports, config->ndns_ports);
 	siphash_key_random(&e->decoder.key);
 	e->decoder.tunnels_inner = config->tunnels_inner;
 	if (make_tables(e)) {
@@ -212,9 +147,7 @@ static void prepare_report(void *ctx, const uint32_t *flows, unsigned int n)
 
 	for (i = 0; i < n; i++) {
 		__builtin_prefetch(&e->table.cold[flows[i]]);
-		__builtin_prefetch((const char *)&e->table.cold[flows[i]] + 64);
-		__builtin_prefetch((const char *)&e->table.cold[flows[i]] + 128);
-		__builtin_prefetch((const char *)&e->table.cold[flows[i]] + 192);
+		__builtin_prefetch(&e->table.cold[flows[i]].connect_ns);
 	}
 	for (i = 0; i < n; i++) {
 		const struct flow *f = &e->table.flows[flows[i]];
@@ -316,11 +249,6 @@ static void cycle_end(struct engine *e, uint64_t stamp_ns)
 
 /* --- time --------------------------------------------------------------------------------------------- */
 
-static uint64_t next_boundary(const struct engine *e, uint64_t now_ns)
-{
-	return (now_ns / e->config.interval_ns + 1) * e->config.interval_ns;
-}
-
 static void count_packet(struct engine *e, const struct packet *pkt, uint32_t guess);
 
 /* Fragments whose other parts do not come: counted to the flow of their first one. */
@@ -367,20 +295,20 @@ static void advance(struct engine *e, uint64_t t)
 {
 	if (!e->cycle_end_ns) {
 		e->now_ns = t;
-		e->cycle_end_ns = next_boundary(e, t);
+		e->cycle_end_ns = engine_boundary(e, t);
 	}
 	if (t < e->now_ns && e->now_ns - t > 60 * NS_PER_S) {
 		e->stats.time_steps++;
 		if (e->config.step_back) {
 			cycle_end(e, e->now_ns);
 			e->now_ns = t;
-			e->cycle_end_ns = next_boundary(e, t);
+			e->cycle_end_ns = engine_boundary(e, t);
 		}
 	}
 	if (t >= e->cycle_end_ns) {
 		expire(e, e->cycle_end_ns); /* what is due later is the next cycle's */
 		cycle_end(e, e->cycle_end_ns);
-		e->cycle_end_ns = next_boundary(e, t);
+		e->cycle_end_ns = engine_boundary(e, t);
 	}
 	if (t - e->second_ns >= NS_PER_S)
 		expire(e, t);
@@ -467,23 +395,24 @@ static void look_for_stream(struct engine *e, struct flow *f, struct flow_cold *
 		f->state |= (uint32_t)FLOW_CLIENT << (guess == HTTP_REQUEST ? pkt->end : 1 - pkt->end);
 }
 
-/* Under which name one end knows the other: the client asked before it connected. */
-static void name_flow(struct engine *e, const struct flow *f, struct flow_cold *c)
+/* Under which name the client knows the server: it asked before it connected. */
+static void name_flow(struct engine *e, const struct flow *f, struct flow_cold *c,
+		      const struct packet *pkt)
 {
 	struct ip_addr who, whom;
-	int end;
+	int client = (pkt->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN
+			 ? pkt->end
+			 : roles_client_by_port(&f->key);
 
-	for (end = 0; end < 2 && c->name == NAMES_NONE; end++) {
-		flow_key_addr(&f->key, end, &who);
-		flow_key_addr(&f->key, 1 - end, &whom);
-		names_client(&e->local, &who, &who);
-		c->name = names_lookup(e->names, &who, &whom, f->last_ns);
-		c->name_end = (uint8_t)end;
-	}
+	flow_key_addr(&f->key, client, &who);
+	flow_key_addr(&f->key, 1 - client, &whom);
+	names_client(&e->local, &who, &who);
+	c->name = names_lookup(e->names, &who, &whom, pkt->time_ns);
+	c->name_end = (uint8_t)client;
 	names_hold(e->names, c->name);
 }
 
-static void flow_begins(struct engine *e, uint32_t n);
+static void flow_begins(struct engine *e, uint32_t n, const struct packet *pkt);
 
 /* A flow that is left out; false where this packet begins another connection of the same ports. */
 static bool skip_excluded(struct engine *e, uint32_t n, const struct packet *pkt)
@@ -498,7 +427,9 @@ static bool skip_excluded(struct engine *e, uint32_t n, const struct packet *pkt
 		flow_table_set_class(&e->table, n, FLOW_AGE_TCP);
 		tcp_restart(&e->tcp, f, c, pkt->time_ns);
 		c->owner[0] = c->owner[1] = 0;
-		flow_begins(e, n);
+		if (e->names)
+			names_release(e->names, c->name);
+		flow_begins(e, n, pkt);
 		if (!(f->state & FLOW_EXCLUDED))
 			return false;
 	}
@@ -513,7 +444,7 @@ static bool skip_excluded(struct engine *e, uint32_t n, const struct packet *pkt
 	return true;
 }
 
-static void flow_begins(struct engine *e, uint32_t n)
+static void flow_begins(struct engine *e, uint32_t n, const struct packet *pkt)
 {
 	struct flow *f = &e->table.flows[n];
 	struct flow_cold *c = &e->table.cold[n];
@@ -530,7 +461,7 @@ static void flow_begins(struct engine *e, uint32_t n)
 		return;
 	}
 	if (e->names && names_stats(e->names)->names)
-		name_flow(e, f, c);
+		name_flow(e, f, c, pkt);
 	if (!e->config.new_flow)
 		return;
 	for (end = 0; end < 2; end++) {
@@ -558,7 +489,7 @@ static void connection_anew(struct engine *e, uint32_t n, const struct packet *p
 		names_release(e->names, c->name);
 	tcp_restart(&e->tcp, f, c, pkt->time_ns);
 	c->owner[0] = c->owner[1] = 0;
-	flow_begins(e, n);
+	flow_begins(e, n, pkt);
 	f->packets[pkt->end] += pkt->packets;
 	mark_dirty(e, n);
 }
@@ -596,10 +527,10 @@ static void count_packet(struct engine *e, const struct packet *pkt, uint32_t gu
 	n = flow_table_get(&e->table, pkt, guess, &created);
 	f = &e->table.flows[n];
 	if (created)
-		flow_begins(e, n);
+		flow_begins(e, n, pkt);
 	if (__builtin_expect(f->state & FLOW_EXCLUDED, 0) && skip_excluded(e, n, pkt))
 		return;
-	if (pkt->iface && flow_is_duplicate(f, &e->table.cold[n], pkt)) {
+	if (pkt->iface && flow_is_duplicate(f, &e->table.sights[n], pkt)) {
 		e->stats.packets_duplicate++;
 		e->stats.packets_parsed--;
 		return;
@@ -694,6 +625,12 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 {
 	advance(e, now_ns);
 	make_room(e);
+}
+
+void engine_end_cycle(struct engine *e, uint64_t now_ns)
+{
+	advance(e, now_ns);
+	cycle_end(e, e->now_ns);
 }
 
 void engine_finish(struct engine *e, uint64_t end_ns)

@@ -63,6 +63,15 @@ void engine_frames(struct engine *e, const struct frame *frames, size_t n);
 /* Live: time has come to now_ns although no frame said so; ends the cycle and time-outs that are due. */
 void engine_tick(struct engine *e, uint64_t now_ns);
 
+/* Live: the running cycle ends now, as engine_tick() would end it later; the next one ends when this
+ * one would have. For engine_reconfigure(). */
+void engine_end_cycle(struct engine *e, uint64_t now_ns);
+
+/* Other settings, right behind engine_end_cycle(), so that no point mixes both: interval_ns (the next
+ * cycle ends no later than it would have), dns_timeout_ns, http_timeout_ns, dns_ports, http_paths,
+ * fold_client_port, dns_domain and tunnels_inner. The rest of the configuration is not looked at. */
+void engine_reconfigure(struct engine *e, const struct engine_config *config);
+
 /* The end of the capture or of the run: what is pending is written as unanswered, the last cycle is
  * ended. end_ns 0: at the last packet's time. */
 void engine_finish(struct engine *e, uint64_t end_ns);
@@ -74,13 +83,14 @@ int engine_set_local(struct engine *e, const struct ip_net *nets, size_t n) MUST
 /* Process of an end of a flow (the collector's number, not 0). False: there is no such flow (yet, or any more). */
 bool engine_set_owner(struct engine *e, const struct flow_key *key, int end, uint32_t owner);
 
-/* Other rules (borrowed until the next call or engine_free(); NULL: none), for flows that begin from now on:
- * those in the table stay counted or left out as they are. */
+/* Other rules (borrowed until the next call or engine_free(); NULL: none), for flows that begin
+ * from now on: those in the table stay counted or left out as they are. */
 void engine_set_exclude(struct engine *e, const struct exclude *x);
 
-/* Leave a flow out after the fact, as its process is known now. What it counted since the last cycle is
- * taken back (packets_excluded); points written, and requests that wait for their response, stay. The next
- * connection of the same ports begins anew. Nothing happens where the flow is no more. */
+/* Leave a flow out after the fact, as its process is known now. What it counted since the last
+ * cycle is taken back (packets_excluded); points written, and requests that wait for their
+ * response, stay. The next connection of the same ports begins anew. Nothing happens where the flow
+ * is no more. */
 void engine_exclude_flow(struct engine *e, const struct flow_key *key);
 
 /* What the kernel itself counted for the TCP connection whose local end is `end`: wins over what the packets
@@ -97,7 +107,8 @@ void engine_set_tcp(struct engine *e, const struct flow_key *key, int end,
 void engine_listeners_begin(struct engine *e);
 void engine_add_listener(struct engine *e, const struct ip_addr *addr, uint16_t port, uint8_t proto);
 
-/* seen = parsed + skipped + truncated + malformed + unknown + duplicate + excluded; all since engine_new(). */
+/* seen = parsed + skipped + truncated + malformed + unknown + duplicate + excluded; all since
+ * engine_new(). */
 struct engine_stats {
 	uint64_t packets_seen;      /* frames given to engine_frames() */
 	uint64_t packets_parsed;    /* counted to a flow, or held as a fragment of one */

@@ -1,8 +1,8 @@
 /* exclude.h - traffic that is left out (capture.exclude), by the flow's key.
  *
- * The same rules as the kernel filter's (filters/classic.h): what that one cannot tell (fragments, packets
- * in tunnels, capture files) is left out here.
- * Memory:  everything is borrowed and only read.
+ * The same rules as the kernel filter's (filters/classic.h): what that one cannot tell (fragments,
+ * packets in tunnels, capture files) is left out here. Memory:  everything is borrowed and only
+ * read.
  */
 #ifndef FLOWS_EXCLUDE_H
 #define FLOWS_EXCLUDE_H
@@ -16,9 +16,9 @@
 
 /* Fits where each list that has entries has one that fits; without any it fits nothing. */
 struct exclude_rule {
-	const struct ip_net *nets;  /* either address is in one */
+	const struct ip_net *nets; /* either address is in one */
 	size_t nnets;
-	const uint16_t *ports;      /* either port is one */
+	const uint16_t *ports; /* either port is one */
 	size_t nports;
 };
 

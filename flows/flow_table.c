@@ -25,6 +25,7 @@ int flow_table_init(struct flow_table *t, const struct flow_table_config *config
 		return err;
 	t->flows = mem_map(config->max_flows, sizeof(*t->flows));
 	t->cold = mem_map(config->max_flows, sizeof(*t->cold));
+	t->sights = mem_map(config->max_flows, sizeof(*t->sights));
 	for (class = 0; class < FLOW_AGE_CLASSES; class ++) {
 		uint64_t s = config->timeout_ns[class] / NS_PER_S;
 		uint32_t i;
@@ -36,7 +37,7 @@ int flow_table_init(struct flow_table *t, const struct flow_table_config *config
 		for (i = 0; i < t->slots[class]; i++)
 			t->heads[class][i] = FLOW_NONE;
 	}
-	if (!t->flows || !t->cold || class < FLOW_AGE_CLASSES) {
+	if (!t->flows || !t->cold || !t->sights || class < FLOW_AGE_CLASSES) {
 		flow_table_destroy(t);
 		return -ENOMEM;
 	}
@@ -50,6 +51,7 @@ void flow_table_destroy(struct flow_table *t)
 	index_destroy(&t->index);
 	mem_unmap(t->flows, t->config.max_flows, sizeof(*t->flows));
 	mem_unmap(t->cold, t->config.max_flows, sizeof(*t->cold));
+	mem_unmap(t->sights, t->config.max_flows, sizeof(*t->sights));
 	for (class = 0; class < FLOW_AGE_CLASSES; class ++)
 		free(t->heads[class]);
 	memset(t, 0, sizeof(*t));
@@ -184,6 +186,7 @@ uint32_t flow_table_get(struct flow_table *t, const struct packet *pkt, uint32_t
 {
 	uint32_t hash = (uint32_t)pkt->hash, at, n;
 	struct flow *f;
+	bool tcp;
 
 	/* state is 0 in a record that is free */
 	if (guess != FLOW_NONE && t->flows[guess].state &&
@@ -201,16 +204,18 @@ uint32_t flow_table_get(struct flow_table *t, const struct packet *pkt, uint32_t
 	n = take_record(t);
 	f = &t->flows[n];
 	memset(f, 0, sizeof(*f));
-	memset(&t->cold[n], 0, sizeof(t->cold[n]));
+	tcp = flow_key_proto(&pkt->key) == PROTO_TCP;
+	memset(&t->cold[n], 0, tcp ? sizeof(t->cold[n]) : (size_t)FLOW_COLD_UDP);
 	f->key = pkt->key;
 	f->hash = hash;
 	f->last_ns = pkt->time_ns;
 	t->cold[n].first_ns = pkt->time_ns;
 	t->cold[n].stream = FLOW_NONE;
-	t->cold[n].holes[0] = t->cold[n].holes[1] = FLOW_NONE;
+	if (tcp)
+		t->cold[n].holes[0] = t->cold[n].holes[1] = FLOW_NONE;
 	if (!t->clock_s)
 		t->clock_s = pkt->time_ns / NS_PER_S;
-	age_link(t, n, flow_key_proto(&pkt->key) == PROTO_TCP ? FLOW_AGE_TCP : FLOW_AGE_UDP, 0);
+	age_link(t, n, tcp ? FLOW_AGE_TCP : FLOW_AGE_UDP, 0);
 	index_insert(&t->index, hash, n);
 	t->created++;
 	*created = true;

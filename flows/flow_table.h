@@ -85,43 +85,53 @@ struct flow_rtt {
  * flow on one interface before the first of them on the other. */
 enum { FLOW_SIGNATURES = 8 };
 
+/* The last packets of each end, for telling a second sight of one; where there are several interfaces. */
+struct flow_sights {
+	uint32_t signatures[2][FLOW_SIGNATURES];
+	uint8_t at[2];
+};
+
 struct flow_cold {
+	/* first line: all that UDP has, and what TCP touches most */
 	struct flow_rtt rtt[2]; /* of segments sent by each end */
+	uint64_t first_ns;
 	uint32_t stream;        /* DNS or HTTP reader; FLOW_NONE */
+	uint32_t owner[2];      /* process at each end, the collector's number; 0: not known */
+	uint32_t name;          /* by which end name_end knows the other; NAMES_NONE */
+	uint8_t name_end;
+	uint8_t hole_count[2];
+	bool kernel[2];         /* the kernel's own figures of an end have been seen */
+	/* second line: TCP only, as is the third */
 	uint32_t holes[2];      /* list in the TCP hole pool */
 	uint32_t low_seq[2];    /* below: never seen, where no SYN told the beginning */
-	uint8_t hole_count[2];
-	uint8_t signature_at[2];
 	uint32_t isn[2];
-	uint64_t first_ns;
-	uint64_t syn_ns[2]; /* first SYN or SYN-ACK of each end */
-	uint32_t signatures[2][FLOW_SIGNATURES];
-	uint32_t owner[2]; /* process at each end, the collector's number; 0: not known */
-	uint32_t name;     /* by which end name_end knows the other; NAMES_NONE */
-	uint8_t name_end;
-	bool kernel[2];               /* the kernel's own figures of an end have been seen */
+	uint64_t syn_ns[2];     /* first SYN or SYN-ACK of each end */
 	uint32_t retransmits_base[2]; /* the kernel's count where ours began */
 	uint32_t retransmits_all[2];  /* ours since then */
-	/* counters of this cycle */
+	/* third line: counters of this cycle */
+	uint64_t connect_ns[2] __attribute__((aligned(64))); /* sums */
+	uint32_t connects[2];   /* end 0/1 as client: SYN to SYN-ACK; as server: SYN-ACK to ACK */
 	uint32_t retransmits[2], syn_retransmits[2];
 	uint32_t established, closed, connect_failed, resets;
-	uint32_t connects[2];   /* end 0/1 as client: SYN to SYN-ACK; as server: SYN-ACK to ACK */
-	uint64_t connect_ns[2]; /* sums */
 } __attribute__((aligned(64)));
 
 /* The same packet on another interface (bond and slave, bridge and veth): counted where it was seen
  * first. What differs between the two sights (MAC addresses, TTL, checksums) is not part of the
  * signature. */
-static inline bool flow_is_duplicate(struct flow *f, struct flow_cold *c, const struct packet *pkt)
+static inline bool flow_is_duplicate(struct flow *f, struct flow_sights *s,
+				     const struct packet *pkt)
 {
 	int e = pkt->end, i;
 
-	if (pkt->iface != f->iface[e] && f->state & (FLOW_SEEN << e))
+	if (!(f->state & (uint32_t)FLOW_SEEN << e)) {
+		memset(s->signatures[e], 0, sizeof(s->signatures[e])); /* the record's last flow's */
+	} else if (pkt->iface != f->iface[e]) {
 		for (i = 0; i < FLOW_SIGNATURES; i++)
-			if (c->signatures[e][i] == pkt->signature)
+			if (s->signatures[e][i] == pkt->signature)
 				return true;
+	}
 	f->iface[e] = pkt->iface;
-	c->signatures[e][c->signature_at[e]++ % FLOW_SIGNATURES] = pkt->signature;
+	s->signatures[e][s->at[e]++ % FLOW_SIGNATURES] = pkt->signature;
 	return false;
 }
 
@@ -133,10 +143,10 @@ static inline void flow_clear_counts(struct flow *f, struct flow_cold *c)
 	if (!(f->state & FLOW_TCP))
 		return;
 	c->rtt[0].samples = c->rtt[1].samples = 0;
-	memset(c->retransmits, 0, sizeof(*c) - offsetof(struct flow_cold, retransmits));
+	memset(c->connect_ns, 0, sizeof(*c) - offsetof(struct flow_cold, connect_ns));
 }
 
-enum { FLOW_SWEEP = 16 };
+enum { FLOW_SWEEP = 16, FLOW_COLD_UDP = 64 /* bytes of flow_cold that a UDP flow has */ };
 
 struct flow_table_config {
 	size_t max_flows; /* hard cap; all memory is taken by flow_table_new() */
@@ -154,6 +164,7 @@ struct flow_table {
 	struct index index;
 	struct flow *flows;
 	struct flow_cold *cold;
+	struct flow_sights *sights; /* touched only where packets have an interface */
 	uint32_t used, unused_from, free;  /* records */
 	uint32_t *heads[FLOW_AGE_CLASSES]; /* a list per second */
 	uint32_t slots[FLOW_AGE_CLASSES];  /* lists of the class: its time-out in seconds + 2 */

@@ -64,6 +64,12 @@ void http_pairs_free(struct http_pairs *p)
 	free(p);
 }
 
+void http_pairs_configure(struct http_pairs *p, uint64_t timeout_ns, enum http_paths paths)
+{
+	p->config.timeout_ns = timeout_ns;
+	p->config.paths = paths;
+}
+
 const struct http_pairs_stats *http_pairs_stats(const struct http_pairs *p)
 {
 	return &p->stats;

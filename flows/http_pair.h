@@ -53,6 +53,9 @@ struct http_pairs;
 struct http_pairs *http_pairs_new(const struct http_pairs_config *config) MUST_CHECK;
 void http_pairs_free(struct http_pairs *p);
 
+/* Another time-out, also for the requests that wait, and how later paths are written. */
+void http_pairs_configure(struct http_pairs *p, uint64_t timeout_ns, enum http_paths paths);
+
 void http_queue_init(struct http_queue *q);
 
 /* A request head was read. ends: borrowed for the call. end_ns: when its last byte came; seq: a

@@ -18,6 +18,8 @@
 
 #define NS_PER_S 1000000000ULL
 
+enum { FILTER_SHIFT = 18, FILTER_BITS = 1 << FILTER_SHIFT, FILTER_STALE = FILTER_BITS / 2 };
+
 struct entry {
 	uint64_t pair[4]; /* client, address */
 	uint64_t expires_ns;
@@ -38,7 +40,27 @@ struct names {
 	uint32_t free, unused_from;
 	uint64_t order;
 	struct names_stats stats;
+	/* Bits of client and address that may have a name: most flows have none, and need not look
+	 * in the table. Names that went leave theirs, so it is made anew from time to time. */
+	uint64_t filter[FILTER_BITS / 64];
+	uint32_t filter_set;
 };
+
+/* Which bit. Not keyed: to guess bits gains nobody more than a look into the table. */
+static uint32_t filter_bit(const uint64_t pair[4])
+{
+	uint64_t h = pair[0] ^ pair[1] * 3 ^ pair[2] * 5 ^ pair[3] * 7;
+
+	return (uint32_t)(h * 0x9e3779b97f4a7c15ULL >> (64 - FILTER_SHIFT));
+}
+
+static void filter_add(struct names *n, const uint64_t pair[4])
+{
+	uint32_t bit = filter_bit(pair);
+
+	n->filter[bit / 64] |= 1ULL << bit % 64;
+	n->filter_set++;
+}
 
 struct names *names_new(size_t max_names)
 {
@@ -204,6 +226,18 @@ static bool is_unspecified(const struct ip_addr *a)
 	return !memcmp(a->b, zero, 16) || (addr_is_v4(a) && !memcmp(a->b + 12, zero, 4));
 }
 
+/* Only of the names that are there. */
+static void filter_anew(struct names *n)
+{
+	uint32_t id;
+
+	memset(n->filter, 0, sizeof(n->filter));
+	n->filter_set = 0;
+	for (id = 0; id < n->unused_from; id++)
+		if (n->entries[id].indexed)
+			filter_add(n, n->entries[id].pair);
+}
+
 void names_learn(struct names *n, const struct ip_addr *client, const struct ip_addr *addr,
 		 const uint8_t *name, size_t name_len, uint32_t ttl_s, uint64_t time_ns)
 {
@@ -234,6 +268,9 @@ void names_learn(struct names *n, const struct ip_addr *client, const struct ip_
 		index_insert(&n->index, hash, id);
 		list_add(n, id);
 		n->stats.learnt++;
+		if (n->filter_set >= FILTER_STALE + n->stats.names)
+			filter_anew(n);
+		filter_add(n, pair);
 	}
 	e = &n->entries[id];
 	e->expires_ns = expires_ns;
@@ -244,9 +281,14 @@ void names_learn(struct names *n, const struct ip_addr *client, const struct ip_
 uint32_t names_lookup(struct names *n, const struct ip_addr *client, const struct ip_addr *addr,
 		      uint64_t time_ns)
 {
-	uint32_t at, id, hash, found = NAMES_NONE;
+	uint32_t at, id, hash, bit, found = NAMES_NONE;
 	uint64_t pair[4];
 
+	memcpy(&pair[0], client->b, sizeof(client->b));
+	memcpy(&pair[2], addr->b, sizeof(addr->b));
+	bit = filter_bit(pair);
+	if (!(n->filter[bit / 64] >> bit % 64 & 1))
+		return NAMES_NONE;
 	hash = make_pair(n, client, addr, pair);
 	INDEX_FIND(&n->index, hash, at, id)
 	{

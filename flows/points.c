@@ -102,6 +102,12 @@ void points_free(struct points *p)
 	free(p);
 }
 
+void points_configure(struct points *p, bool fold_client_port, bool dns_domain)
+{
+	p->config.fold_client_port = fold_client_port;
+	p->config.dns_domain = dns_domain;
+}
+
 /* --- which side is src
  * ------------------------------------------------------------------------------ */
 

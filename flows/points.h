@@ -37,6 +37,9 @@ struct points;
 struct points *points_new(const struct points_config *config) MUST_CHECK;
 void points_free(struct points *p);
 
+/* Other settings; only between cycles: right behind points_end(). */
+void points_configure(struct points *p, bool fold_client_port, bool dns_domain);
+
 /* Who took part in a transaction. */
 struct ends {
 	struct ip_addr client, server;

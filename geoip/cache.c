@@ -40,6 +40,7 @@ void geo_cache_clear(struct geo_cache *c)
 {
 	index_clear(&c->index);
 	c->used = 0;
+	c->added = 0;
 	c->newest = c->oldest = CACHE_NONE;
 }
 
@@ -67,6 +68,7 @@ static void link_newest(struct geo_cache *c, struct geo_entry *e)
 {
 	uint32_t rec = (uint32_t)(e - c->entries);
 
+	e->moved = c->added;
 	e->newer = CACHE_NONE;
 	e->older = c->newest;
 	if (c->newest == CACHE_NONE)
@@ -86,7 +88,8 @@ struct geo_entry *geo_cache_find(struct geo_cache *c, const struct ip_addr *a, u
 
 		if (!addr_equal(&e->addr, a))
 			continue;
-		if (rec != c->newest) {
+		/* Its place in the order is four other lines of memory: not for every use. */
+		if (c->added - e->moved > c->most / 4) {
 			unlink_entry(c, e);
 			link_newest(c, e);
 		}
@@ -99,6 +102,7 @@ struct geo_entry *geo_cache_add(struct geo_cache *c, const struct ip_addr *a, ui
 {
 	struct geo_entry *e;
 
+	c->added++;
 	if (c->used < c->most) {
 		e = &c->entries[c->used++];
 	} else {

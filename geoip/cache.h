@@ -1,4 +1,5 @@
-/* cache.h - what addresses gave, bounded: the least recently asked address goes.
+/* cache.h - what addresses gave, bounded: the least recently asked address goes, as far as that is known: an
+ * address is only moved in the order when a quarter of the entries was added since it was moved last.
  *
  * All address space is taken at start, pages as they are used. Keyed hash: others choose the
  * addresses.
@@ -20,6 +21,7 @@ struct geo_entry {
 	struct ip_addr addr;
 	uint32_t hash;
 	uint32_t newer, older; /* neighbours by last use; CACHE_NONE at the ends */
+	uint32_t moved;        /* geo_cache.added then */
 	bool known;            /* false: asked, and nothing was found */
 	char country[2];
 	char asn[10]; /* room for what info.asn shows */
@@ -32,6 +34,7 @@ struct geo_cache {
 	struct geo_entry *entries;
 	uint32_t used, most;
 	uint32_t newest, oldest;
+	uint32_t added; /* entries, ever; wraps */
 	struct index index;
 	struct siphash_key key;
 	uint64_t evicted;
@@ -46,7 +49,7 @@ void geo_cache_clear(struct geo_cache *c);
 
 uint32_t geo_cache_hash(const struct geo_cache *c, const struct ip_addr *a);
 
-/* The address's entry, now the most recently used, or NULL. */
+/* The address's entry, or NULL. It stays until three quarters of `most` entries were added. */
 struct geo_entry *geo_cache_find(struct geo_cache *c, const struct ip_addr *a, uint32_t hash);
 
 /* An entry for an address that has none: addr, hash and links are set, the rest is the caller's. */

@@ -2,7 +2,7 @@
  * databases.
  *
  * Several databases are asked in their order; for each field the first that has it wins. A
- * bounded cache keeps what addresses gave, the least recently asked goes. A lookup allocates
+ * bounded cache keeps what addresses gave, one of those not asked for long goes. A lookup allocates
  * nothing and opens nothing.
  *
  * Databases may be replaced while running, by rename or by overwriting (database.c says how that
@@ -27,7 +27,9 @@
 
 enum {
 	GEOIP_DATABASES_MAX = 16,
-	GEOIP_CACHE_DEFAULT = 32768, /* addresses; about 180 bytes each, taken as they are used */
+	/* Addresses; about 180 bytes each, taken as they are used. With more addresses in a cycle than fit,
+	 * each is looked up anew every cycle. */
+	GEOIP_CACHE_DEFAULT = 131072,
 	GEOIP_CACHE_MIN = 64,
 	GEOIP_WHY_SIZE = 1024, /* room for what there is to say */
 };
@@ -69,7 +71,7 @@ int geoip_new(struct geoip **g, const struct geoip_config *config, char *why,
 void geoip_free(struct geoip *g);
 
 /* What is known of a public address; NULL: nothing. Borrowed until the next geoip_poll(), or until
- * cache_entries - 1 other addresses were asked for, whichever is first. */
+ * half of cache_entries other addresses were asked for, whichever is first. */
 const struct geo_info *geoip_lookup(struct geoip *g, const struct ip_addr *a);
 
 /* Look whether databases were replaced and take their new editions. Call it about once a second

@@ -10,6 +10,7 @@
 #include <linux/if_packet.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "collector/source.h"
@@ -244,6 +245,143 @@ static void test_down_up_gone(void)
 	close(out);
 }
 
+/* 100 times another filter while packets come: every one of those that each filter wants is there.
+ */
+static void replace_while_sending(struct ring_config *with, struct ring_config *without)
+{
+	enum { FRAMES = 40000, ROUNDS = 100 };
+	struct frame_sink sink;
+	struct source *s;
+	struct source_stats st;
+	struct got g;
+	char why[256] = "";
+	int i, status = 0;
+	pid_t pid;
+
+	memset(&g, 0, sizeof(g));
+	sink = (struct frame_sink){got_frames, &g};
+	CHECK_MSG(source_ring.open(&s, without, why, sizeof(why)) == 0, "%s", why);
+	if (!s)
+		return;
+	pid = fork();
+	if (!pid) {
+		int out = sender("va");
+
+		for (i = 0; i < FRAMES / 20; i++) {
+			send_many(out, &bulk, 20);
+			usleep(100);
+		}
+		_exit(test_failed_checks != 0);
+	}
+	for (i = 0; i < ROUNDS; i++) {
+		CHECK_MSG(source_ring_set_filter(s, i & 1 ? without : with, why, sizeof(why)) >= 0,
+			  "%s", why);
+		while (source_ring.poll(s, &sink, why, sizeof(why)) > 0)
+			;
+		usleep(2000);
+	}
+	while (waitpid(pid, &status, WNOHANG) == 0)
+		source_ring.poll(s, &sink, why, sizeof(why));
+	CHECK_INT(status, 0);
+	CHECK_INT(drain(s, &g), 0);
+	source_ring.stats(s, &st);
+	CHECK_INT(g.frames, FRAMES);
+	CHECK_INT(st.dropped_kernel, 0);
+	source_ring.close(s);
+}
+
+static void test_replace(void)
+{
+	const char *reason = netns_veth();
+	struct ring_config with, without;
+
+	if (reason) {
+		TEST_SKIP(reason);
+		return;
+	}
+	without = with = config_for("vb", 16 << 20);
+	with.excludes = case_excludes;
+	with.nexcludes = CASE_EXCLUDES;
+	replace_while_sending(&with, &without);
+}
+
+/* Where filters have little room (every kernel before 6.7), in a namespace that has its own
+ * setting. */
+static void test_little_room(void)
+{
+	static struct ip_net nets[40];
+	struct filter_exclude rules[40];
+	const char *reason = netns_veth();
+	struct ring_config with, without;
+	FILE *f;
+	int i;
+
+	if (!reason) {
+		f = fopen("/proc/sys/net/core/optmem_max", "we");
+		reason = "net.core.optmem_max is not the namespace's own: Linux 6.7";
+		if (f && fputs("20480\n", f) >= 0 && fclose(f) == 0)
+			reason = NULL;
+	}
+	if (reason) {
+		TEST_SKIP(reason);
+		return;
+	}
+	for (i = 0; i < 40; i++) {
+		addr_from_v4(&nets[i].addr, (const uint8_t[4]){11, (uint8_t)i, 0, 0});
+		nets[i].bits = 96 + 16;
+		rules[i] = (struct filter_exclude){&nets[i], 1, case_web, 2};
+	}
+	without = with = config_for("vb", 16 << 20);
+	with.excludes = rules;
+	with.nexcludes = 40;
+	replace_while_sending(&with, &without);
+}
+
+/* From one moment on packets are left out, and counted by nobody; then they are back. */
+static void test_filter_works(void)
+{
+	static const struct filter_case web = {"4t", 1, 443, 1514, "", 0};
+	const char *reason = netns_veth();
+	struct ring_config c;
+	struct source *s;
+	struct got g;
+	char why[256];
+	int out;
+
+	if (reason) {
+		TEST_SKIP(reason);
+		return;
+	}
+	memset(&g, 0, sizeof(g));
+	c = config_for("vb", 0);
+	c.excludes = case_excludes;
+	c.nexcludes = CASE_EXCLUDES;
+	s = ring("vb", 0);
+	out = sender("va");
+	if (!s)
+		return;
+	send_many(out, &web, 10);
+	CHECK_INT(drain(s, &g), 0);
+	CHECK_INT(g.frames, 10);
+	CHECK_INT(source_ring_set_filter(s, &c, why, sizeof(why)), 0);
+	send_many(out, &web, 10);
+	send_many(out, &bulk, 1);
+	CHECK_INT(drain(s, &g), 0);
+	CHECK_INT(g.frames, 11);
+	c.nexcludes = 0;
+	CHECK_INT(source_ring_set_filter(s, &c, why, sizeof(why)), 0);
+	send_many(out, &web, 10);
+	CHECK_INT(drain(s, &g), 0);
+	CHECK_INT(g.frames, 21);
+	c.ndns_ports = FILTER_DNS_PORTS_MAX + 1; /* refused: the old one stays */
+	CHECK_INT(source_ring_set_filter(s, &c, why, sizeof(why)), FL_EUSAGE);
+	send_many(out, &bulk, 1);
+	CHECK_INT(drain(s, &g), 0);
+	CHECK_INT(g.frames, 22);
+	source_ring.close(s);
+	close(out);
+}
+
 static void test_errors(void)
 {
 	struct ring_config c;
@@ -277,4 +415,6 @@ static void test_errors(void)
 
 TEST_MAIN({"every frame", test_every_frame}, {"drops", test_drops},
 	  {"all interfaces", test_all_interfaces}, {"down, up, gone", test_down_up_gone},
-	  {"errors", test_errors})
+	  {"another filter", test_filter_works},
+	  {"another filter, 100 times while packets come", test_replace},
+	  {"another filter in little room", test_little_room}, {"errors", test_errors})

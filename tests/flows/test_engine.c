@@ -6,6 +6,22 @@
 #include "tests/flows/script.h"
 #include "tests/test.h"
 
+/* The key of the script's connection. */
+static void script_key(struct flow_key *k, const struct script *s)
+{
+	struct ip_addr a;
+	int end;
+
+	for (end = 0; end < 2; end++) { /* the lower address, the client here, is end 0 */
+		uint8_t v4[4];
+
+		put_be32(v4, s->addr[end]);
+		addr_from_v4(&a, v4);
+		memcpy(&k->w[2 * end], a.b, sizeof(a.b));
+	}
+	k->w[4] = s->port[0] | (uint64_t)s->port[1] << 16 | (uint64_t)s->proto << 32;
+}
+
 /* --- random traffic: TCP, DNS and HTTP of a few hosts
  * ------------------------------------------------- */
 
@@ -218,10 +234,174 @@ static void test_accounting(void)
 	st = *engine_stats(e);
 	CHECK_INT(st.packets_seen, st.packets_parsed + st.packets_skipped + st.packets_truncated +
 				       st.packets_malformed + st.packets_unknown +
-				       st.packets_duplicate);
+				       st.packets_duplicate + st.packets_excluded);
 	CHECK_INT(r.net.packets_read + r.net.packets_written + st.fragments_orphaned,
 		  st.packets_parsed);
 	CHECK(!r.broken);
+	engine_free(e);
+	record_free(&r);
+}
+
+/* Left out by a rule: no point of any kind, every frame counted; what no rule fits is as ever. */
+static void test_exclude_rules(void)
+{
+	static const uint16_t ports[] = {53, 8080};
+	static const struct exclude_rule rule = {NULL, 0, ports, 2};
+	static const struct exclude all = {&rule, 1};
+	struct engine_config c;
+	static struct script s;
+	struct record r;
+	int way;
+
+	for (way = 0; way < 2; way++) {
+		const struct engine_stats *st;
+
+		script_config(&c, &r);
+		c.exclude = way ? NULL : &all;
+		script_init(&s, script_engine(&c), PROTO_TCP, 8080);
+		if (way)
+			engine_set_exclude(s.e, &all);
+		script_play(&s, lives[0]);
+		s.port[1] = 7777;
+		script_play(&s, "c S 0 0; s SA 0 1; c A 1 1; c PA 1 1 100");
+		s.proto = PROTO_UDP;
+		s.port[1] = 53;
+		script_dns(&s, 0, 1, "a.test", 1, false, 0);
+		script_dns(&s, 1, 1, "a.test", 1, true, 0);
+		engine_finish(s.e, 0);
+		st = engine_stats(s.e);
+		CHECK_INT(r.net.packets_written + r.net.packets_read, 4);
+		CHECK_INT(r.net.bytes_written, 100);
+		CHECK_INT(r.dns_count, 0);
+		CHECK_INT(r.http_count, 0);
+		CHECK_INT(st->packets_parsed, 4);
+		CHECK_INT(st->packets_excluded, st->packets_seen - 4);
+		CHECK_INT(st->flows_created, 3);
+		engine_free(s.e);
+		record_free(&r);
+	}
+}
+
+/* Other rules count for flows that begin later. */
+static void test_exclude_replaced(void)
+{
+	static const uint16_t ports[] = {7777};
+	static const struct exclude_rule rule = {NULL, 0, ports, 1};
+	static const struct exclude all = {&rule, 1};
+	struct engine_config c;
+	static struct script s;
+	struct record r;
+
+	script_config(&c, &r);
+	script_init(&s, script_engine(&c), PROTO_TCP, 7777);
+	script_play(&s, "c S 0 0; s SA 0 1; c A 1 1");
+	engine_set_exclude(s.e, &all);
+	script_play(&s, "c PA 1 1 100"); /* begun before: still counted */
+	s.port[0]++;
+	script_play(&s, "c S 0 0; s SA 0 1; c A 1 1; c PA 1 1 100; c FA . .; s FA . .; c A . .");
+	CHECK_INT(engine_stats(s.e)->packets_excluded, 7);
+	engine_set_exclude(s.e, NULL);
+	s.isn[0] += 100000; /* the same ports, another connection */
+	script_play(&s, "+100 c S 0 0; c S 0 0; s SA 0 1; c A 1 1; c PA 1 1 10");
+	engine_finish(s.e, 0);
+	CHECK_INT(engine_stats(s.e)->packets_excluded, 7);
+	CHECK_INT(r.net.bytes_written, 110);
+	CHECK_INT(r.net.tcp_established, 2);
+	engine_free(s.e);
+	record_free(&r);
+}
+
+/* Left out after the fact: what was not told yet is taken back. */
+static void test_exclude_flow(void)
+{
+	struct engine_config c;
+	static struct script s;
+	struct record r;
+	struct flow_key k;
+
+	script_config(&c, &r);
+	c.interval_ns = 1000000000;
+	script_init(&s, script_engine(&c), PROTO_TCP, 7777);
+	memset(&k, 0, sizeof(k));
+	engine_exclude_flow(s.e, &k); /* no such flow */
+	script_play(&s, "c S 0 0; s SA 0 1; c A 1 1; c PA 1 1 100");
+	s.port[0] = 40001;
+	script_play(&s, "c S 0 0; s SA 0 1; c A 1 1; +2000 c PA 1 1 200; c PA 401 1 100");
+	script_key(&k, &s);
+	engine_exclude_flow(s.e, &k);
+	engine_exclude_flow(s.e, &k);
+	script_play(&s, "c PA 501 1 100; c PA 601 1 'GET / HTTP/1.1||'; c FA . .; s FA . .");
+	CHECK_INT(engine_stats(s.e)->packets_excluded, 6);
+	s.isn[0] += 5000000;
+	script_play(&s, "+30000 c S 0 0; s SA 0 1; c A 1 1; c PA 1 1 7; c FA . .; s FA . .");
+	engine_finish(s.e, 0);
+	CHECK_INT(r.net.bytes_written, 107);
+	CHECK_INT(r.http_count, 0);
+	CHECK_INT(r.net.tcp_established, 3);
+	CHECK_INT(r.net.packets_written + r.net.packets_read, 4 + 3 + 6);
+	CHECK_INT(engine_stats(s.e)->packets_parsed, 4 + 3 + 6);
+	CHECK_INT(engine_stats(s.e)->packets_excluded, 6);
+	engine_free(s.e);
+	record_free(&r);
+}
+
+/* A query from before its flow was left out has its answer; queries after it are not read. */
+static void test_exclude_flow_dns(void)
+{
+	struct engine_config c;
+	static struct script s;
+	struct record r;
+	struct flow_key k;
+
+	script_config(&c, &r);
+	script_init(&s, script_engine(&c), PROTO_UDP, 53);
+	script_dns(&s, 0, 1, "a.test", 1, false, 0);
+	script_key(&k, &s);
+	engine_exclude_flow(s.e, &k);
+	s.time_ns += 1000000;
+	script_dns(&s, 1, 1, "a.test", 1, true, 0);
+	script_dns(&s, 0, 2, "b.test", 1, false, 0);
+	engine_finish(s.e, 0);
+	CHECK_INT(r.dns_count, 1);
+	CHECK_INT(r.latency_points, 1);
+	CHECK_INT(engine_stats(s.e)->dns_unanswered, 0);
+	CHECK_INT(r.net.packets_written + r.net.packets_read, 0);
+	CHECK_INT(engine_stats(s.e)->packets_excluded, 3);
+	CHECK_INT(engine_stats(s.e)->packets_parsed, 0);
+	engine_free(s.e);
+	record_free(&r);
+}
+
+/* Fragments of what is left out are left out, those that never become whole too. */
+static void test_exclude_fragments(void)
+{
+	static const uint16_t ports[] = {9999};
+	static const struct exclude_rule rule = {NULL, 0, ports, 1};
+	static const struct exclude all = {&rule, 1};
+	static struct build b;
+	struct engine_config c;
+	struct engine *e;
+	struct record r;
+	uint16_t i;
+
+	script_config(&c, &r);
+	c.exclude = &all;
+	e = script_engine(&c);
+	for (i = 0; i < 3; i++) { /* datagram 1: both parts; datagram 0: the first alone */
+		struct frame f;
+
+		build_payload(&b, NULL, 800);
+		if (i != 2)
+			build_udp(&b, 1000, 9999);
+		build_ipv4_fragment(&b, IP4(10, 0, 0, 1), IP4(10, 0, 0, 2), 17, i > 0,
+				    i == 2 ? 101 : 0x2000);
+		f = build_frame(&b, LINK_RAW, SCRIPT_TIME + i);
+		engine_frames(e, &f, 1);
+	}
+	engine_finish(e, 0);
+	CHECK_INT(engine_stats(e)->packets_excluded, 3);
+	CHECK_INT(engine_stats(e)->packets_parsed, 0);
+	CHECK_INT(r.n, 0);
 	engine_free(e);
 	record_free(&r);
 }
@@ -326,4 +506,8 @@ TEST_MAIN({"any interval gives the same sums", test_any_interval},
 	  {"small tables", test_small_tables}, {"time jumps", test_time}, {"silence", test_idle},
 	  {"every frame is accounted for", test_accounting},
 	  {"a packet on two interfaces", test_two_interfaces}, {"batches", test_batches},
+	  {"rules of what is left out", test_exclude_rules}, {"other rules", test_exclude_replaced},
+	  {"a flow left out late", test_exclude_flow},
+	  {"a DNS flow left out late", test_exclude_flow_dns},
+	  {"fragments left out", test_exclude_fragments},
 	  {"configurations that are refused", test_refused_configurations})

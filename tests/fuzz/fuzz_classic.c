@@ -1,10 +1,12 @@
-/* fuzz_classic.c - any bytes as a frame: the flow filter must end, and never read beyond the frame.
+/* fuzz_classic.c - any bytes as a frame: the flow filter, with rules of what is left out, must end,
+ * and never read beyond the frame.
  */
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "filters/classic.h"
 #include "filters/interpret.h"
+#include "tests/filters/cases.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -15,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const uint16_t ports[] = {53, 5300};
 	static struct filter_insn prog[FILTER_INSNS_MAX];
 	static int n;
-	struct filter_config config = {ports, 2, true};
+	struct filter_config config = {ports, 2, true, case_excludes, CASE_EXCLUDES, NULL};
 	struct interpret_frame f;
 	struct interpret_result r;
 

@@ -387,8 +387,9 @@ class Flowline:
         self.out = '%s/points.%d' % (scratch, Flowline.serial)
         self.err = '%s/stderr.%d' % (scratch, Flowline.serial)
         with open(self.err, 'w') as err:
-            self.process = ns.start([os.path.abspath(FLOWLINE), 'run', '--interval', interval, '--stats',
-                                     '-o', 'file:' + self.out] + list(args), stdout=err)
+            args = (['--interval', interval] if interval else []) + list(args)
+            self.process = ns.start([os.path.abspath(FLOWLINE), 'run', '--stats', '-o',
+                                     'file:' + self.out] + args, stdout=err)
         wait_until('flowline watches', lambda: 'watching' in self.said() or
                    self.process.poll() is not None, 30)
         if self.process.poll() is not None:

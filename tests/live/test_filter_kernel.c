@@ -29,9 +29,9 @@ static struct filter_insn prog[FILTER_INSNS_MAX];
 static int nprog;
 
 /* A tap as source_ring makes it: filter before bind. */
-static int tap_open(const char *name)
+static int tap_open_with(const char *name, const struct filter_exclude *excludes, size_t nexcludes)
 {
-	struct filter_config c = {case_dns_ports, 2, false};
+	struct filter_config c = {case_dns_ports, 2, false, excludes, nexcludes, NULL};
 	struct sock_filter code[FILTER_INSNS_MAX];
 	struct sock_fprog fprog;
 	struct sockaddr_ll sll;
@@ -50,6 +50,11 @@ static int tap_open(const char *name)
 	sll.sll_ifindex = (int)if_nametoindex(name);
 	CHECK_INT(bind(fd, (const struct sockaddr *)&sll, sizeof(sll)), 0);
 	return fd;
+}
+
+static int tap_open(const char *name)
+{
+	return tap_open_with(name, NULL, 0);
 }
 
 static int sender_open(const char *name)
@@ -253,5 +258,72 @@ static void test_loopback_once(void)
 	close(tap);
 }
 
+/* Rules: sent with tags in the bytes, and on a device without link header. */
+static void test_rules(void)
+{
+	int tun = -1, tap, out, raw;
+	const char *reason = netns_veth();
+	size_t i;
+
+	if (!reason)
+		reason = netns_tun(&tun);
+	if (reason) {
+		TEST_SKIP(reason);
+		return;
+	}
+	tap = tap_open_with("va", case_excludes, CASE_EXCLUDES);
+	raw = tap_open_with("t0", case_excludes, CASE_EXCLUDES);
+	out = sender_open("va");
+	for (i = 0; i < EXCLUDE_CASES; i++) {
+		const struct filter_case *c = &exclude_cases[i];
+		int want = c->want == ALL ? (int)c->len : c->want, got;
+
+		send_case(out, c, (uint16_t)i, 0);
+		got = tap_copied(tap, true, (unsigned int)i);
+		CHECK_MSG(got == want, "case %zu \"%s\" len %zu: got %d, wanted %d", i, c->layers,
+			  c->len, got, want);
+		if (!strchr("46", c->layers[0]))
+			continue;
+		send_case(tun, c, (uint16_t)i, 14);
+		got = tap_copied(raw, false, (unsigned int)i);
+		CHECK_MSG(!got == !want, "case %zu \"%s\" len %zu, no link header: got %d", i,
+			  c->layers, c->len, got);
+	}
+	close(tap);
+	close(raw);
+	close(out);
+	close(tun);
+}
+
+/* The largest program there is: the kernel takes it. */
+static void test_largest(void)
+{
+	static struct ip_net nets[60][40];
+	struct filter_exclude rules[60];
+	const char *reason = netns_veth();
+	int tap, out, i, k;
+
+	if (reason) {
+		TEST_SKIP(reason);
+		return;
+	}
+	for (i = 0; i < 60; i++) {
+		for (k = 0; k < 40; k++) {
+			addr_from_v4(&nets[i][k].addr,
+				     (const uint8_t[4]){11, (uint8_t)(i * 3), (uint8_t)(k * 5), 0});
+			nets[i][k].bits = 96 + 24;
+		}
+		rules[i] = (struct filter_exclude){nets[i], 40, case_web, i & 1};
+	}
+	tap = tap_open_with("va", rules, 60);
+	out = sender_open("va");
+	CHECK(nprog > FILTER_INSNS_MAX - 300);
+	send_case(out, &filter_cases[0], 1, 0);
+	CHECK_INT(tap_copied(tap, true, 1), filter_cases[0].len);
+	close(tap);
+	close(out);
+}
+
 TEST_MAIN({"sent, tags in the bytes", test_sent}, {"received, outer tag taken", test_received},
-	  {"no link header", test_no_link_header}, {"lo once", test_loopback_once})
+	  {"no link header", test_no_link_header}, {"lo once", test_loopback_once},
+	  {"rules", test_rules}, {"the largest program", test_largest})
