@@ -63,10 +63,14 @@ class Traffic:
         self.listener = lab.serve(ns_b.listen(B4, 9000), self.answer)
         self.dns = ns_b.socket(kind=socket.SOCK_DGRAM)
         self.dns.bind((B4, 53))
+        # Only one thread may enter a namespace: connect().
+        self.udp = {port: ns_a.socket(kind=socket.SOCK_DGRAM) for port in self.sent}
+        self.asker = ns_a.socket(kind=socket.SOCK_DGRAM)
         self.threads = [threading.Thread(target=t, daemon=True)
                         for t in (self.datagrams, self.connect, self.ask)]
-        threading.Thread(target=self.serve_dns, daemon=True).start()
-        for t in self.threads:
+        self.server = threading.Thread(target=self.serve_dns, daemon=True)
+        self.dns.settimeout(0.2)
+        for t in self.threads + [self.server]:
             t.start()
 
     @staticmethod
@@ -75,9 +79,8 @@ class Traffic:
         s.sendall(b'y' * 500)
 
     def datagrams(self):
-        sockets = {port: ns_a.socket(kind=socket.SOCK_DGRAM) for port in self.sent}
         while not self.end:
-            for port, s in sockets.items():
+            for port, s in self.udp.items():
                 for _ in range(4):
                     s.sendto(b'd' * 100, (B4, port))
                     self.sent[port] += 1
@@ -96,7 +99,7 @@ class Traffic:
             self.bytes += 5000
 
     def ask(self):
-        s = ns_a.socket(kind=socket.SOCK_DGRAM)
+        s = self.asker
         while not self.end:
             self.queries += 1
             s.sendto(struct.pack('>6H', self.queries & 0xffff, 0x100, 1, 0, 0, 0) +
@@ -116,8 +119,9 @@ class Traffic:
         self.end = True
         for t in self.threads:
             t.join(10)
-        self.listener.close()
-        self.dns.close()
+        self.server.join(10)
+        for s in [self.listener, self.dns, self.asker] + list(self.udp.values()):
+            s.close()
 
     def check(self, p):
         """All that was sent is in the points, once."""
@@ -128,7 +132,7 @@ class Traffic:
         eq('connections', tcp.sums('tcp_established', 'tcp_closed', 'retransmits'),
            (self.connections, self.connections, 0))
         eq('bytes', tcp.sums('bytes_written', 'bytes_read'), (self.bytes, 500 * self.connections))
-        eq('DNS', p.dns(), {('q.test', 'A', 0): [self.queries, 0]})
+        eq('DNS', p.dns(), {('q.test', 'A', 0): (self.queries, 0)})
 
 
 CONFIGS = [
@@ -166,7 +170,9 @@ def test_traffic():
     two = p.where('netflow', edition='two')
     eq('client ports', '*' in {q.tags['src_port'] for q in two.where(dst_port='9001')}, False)
     eq('src_port left out', [q for q in p.where('netflow', edition='three') if q.get('src_port')], [])
-    eq('left out', two.where(dst_port='9009').sum('packets_written') < t.sent[9009] / 10, True)
+    # What the ring had before the change still counts, which is up to 0.1 s of 0.25 s.
+    eq('left out', two.where(dst_port='9009').sum('packets_written') <
+       two.where(dst_port='9001').sum('packets_written') * 0.75, True)
     between('not left out', p.where('netflow', dst_port='9009').sum('packets_written'),
             t.sent[9009] / 10, t.sent[9009] * 0.9)
     eq('said', f.said().count('in force'), 20)
@@ -309,7 +315,7 @@ def test_patterns():
     p = f.stop().where('netflow', dst_port='9001')
     eq('datagrams', [p.where(dst_ip=d).sum('packets_written')
                      for d in ('10.73.1.2', '10.73.2.2', '10.73.9.2', B4)], [40, 40, 0, 10])
-    eq('px9', 'px9' in f.said(), False)
+    eq('px9', 'interface px9' in f.said(), False)
 
 
 def test_many():
