@@ -184,7 +184,7 @@ static void found(void *ctx, const struct flow_key *key, int end, uint32_t owner
 	struct attribution *a = ctx;
 	struct attribution_early *x = early_at(a, key, end);
 
-	(void)final;
+	(void) final;
 	if (owner != OWNER_NONE && !tell(a, key, end, owner) && early_is(x, key, end))
 		x->owner = owner;
 }

@@ -51,6 +51,12 @@ static void add_sink(struct sink_stats *sum, const struct sink_stats *more)
 	sum->bytes_written += more->bytes_written;
 }
 
+static void add_stages(struct stats_stages *sum, const struct stages *s)
+{
+	stats_add_stages(sum, s->merge ? merge_stats(s->merge) : NULL,
+			 s->enrich.geoip ? geoip_stats(s->enrich.geoip) : NULL);
+}
+
 void pipeline_measure(struct pipeline *p)
 {
 	struct stats_totals *t = &p->now;
@@ -58,6 +64,11 @@ void pipeline_measure(struct pipeline *p)
 	t->engine = *engine_stats(p->engine);
 	t->sink = p->closed;
 	add_sink(&t->sink, sink_stats(p->stages->sink));
+	t->stages = p->closed_stages;
+	add_stages(&t->stages, p->stages);
+	t->processes = p->owners != NULL;
+	if (p->owners)
+		owners_stats(p->owners, &t->owners);
 	memset(&t->source, 0, sizeof(t->source));
 	if (p->source_stats)
 		p->source_stats(p->source_ctx, &t->source);
@@ -127,8 +138,8 @@ static int open_encoder(struct stages *s, const struct options *o)
 	c.host = host;
 	c.tags = o->tags;
 	c.ntags = o->ntags;
-	c.address_class = o->conf.points.ip_types == CONF_IP_TYPES_DATAKIT ? class_text_datakit
-									   : class_text;
+	c.address_class =
+	    o->conf.points.ip_types == CONF_IP_TYPES_DATAKIT ? class_text_datakit : class_text;
 	c.key_fields_as_tags = o->conf.points.key_fields == CONF_KEYS_TAG;
 	c.exclude = (const char *const *)o->conf.points.exclude_tags.v;
 	c.nexclude = o->conf.points.exclude_tags.n;
@@ -189,6 +200,7 @@ static int close_stages(struct pipeline *p, struct stages *s)
 
 	if (!s)
 		return 0;
+	add_stages(&p->closed_stages, s);
 	enrich_close(&s->enrich);
 	merge_free(s->merge);
 	line_writer_free(s->writer);
@@ -250,8 +262,8 @@ static void engine_settings(struct engine_config *c, const struct options *o)
 	c->dns_domain = conf->points.dns_domain;
 	c->max_names = conf->names.enabled ? conf->names.max_entries : 0;
 	c->http_paths = conf->http.paths == CONF_PATHS_TEMPLATE ? HTTP_PATHS_TEMPLATE
-			: conf->http.paths == CONF_PATHS_OFF	 ? HTTP_PATHS_OFF
-								 : HTTP_PATHS_RAW;
+			: conf->http.paths == CONF_PATHS_OFF    ? HTTP_PATHS_OFF
+								: HTTP_PATHS_RAW;
 }
 
 static void engine_config_of(struct engine_config *c, const struct options *o)
@@ -278,7 +290,8 @@ static int open_excludes(struct excludes *x, const struct options *o, bool live)
 	return 0;
 }
 
-static int open_engine(struct pipeline *p, const struct options *o, const struct pipeline_live *live)
+static int open_engine(struct pipeline *p, const struct options *o,
+		       const struct pipeline_live *live)
 {
 	struct engine_config c;
 	int err;
@@ -379,7 +392,8 @@ int pipeline_finish(struct pipeline *p, uint64_t end_ns, bool table)
 	if (p->error == -EPIPE || err == -EPIPE)
 		log_error("%s: its reader has gone; %" PRIu64 " points were written, %" PRIu64
 			  " were lost",
-			  p->stages->sink_name, p->now.sink.points_written, p->now.sink.points_lost);
+			  p->stages->sink_name, p->now.sink.points_written,
+			  p->now.sink.points_lost);
 	if (table)
 		stats_print(stderr, &p->now);
 	return p->error;

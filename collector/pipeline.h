@@ -43,8 +43,10 @@ struct pipeline {
 	/* Self-measurement: */
 	void (*source_stats)(void *ctx, struct source_stats *sum); /* asked at each cycle's end */
 	void *source_ctx;
-	const char *source_name; /* tag source of the point `flowline`; NULL: no such point */
+	const char *source_name;  /* tag source of the point `flowline`; NULL: no such point */
+	struct owners *owners;    /* borrowed; NULL: processes are not asked for */
 	struct sink_stats closed; /* of outputs that are no more */
+	struct stats_stages closed_stages;
 	struct stats_totals now, before;
 	uint64_t start_ns; /* monotonic clock */
 };

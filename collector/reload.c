@@ -32,7 +32,8 @@ static void differs(void *ctx, const struct conf_setting *s, const char *before,
 	r->restarts++;
 }
 
-/* The old values of settings that need a restart. Not from within conf_diff(), which still reads. */
+/* The old values of settings that need a restart. Not from within conf_diff(), which still reads.
+ */
 static int keep_old(struct conf *next, const struct conf *now)
 {
 	size_t i;

@@ -1,8 +1,9 @@
 /* run.c - `flowline run`: live traffic, one worker.
  *
  * A loop around poll(2): signals, the host's interfaces and addresses (ifaces.h), the packet rings
- * (watches.h), and about once a second the time, without which a quiet cycle would never end. SIGHUP
- * puts a new configuration in the place of the old one (reload.h), without a pause in the capture.
+ * (watches.h), and about once a second the time, without which a quiet cycle would never end.
+ * SIGHUP puts a new configuration in the place of the old one (reload.h), without a pause in the
+ * capture.
  */
 #include "collector/commands.h"
 
@@ -40,7 +41,7 @@ enum {
 };
 
 struct run {
-	const struct options *o; /* main's, or */
+	const struct options *o;  /* main's, or */
 	struct options *reloaded; /* the newest of a reload; owned */
 	struct pipeline p;
 	struct attribution who;
@@ -175,6 +176,7 @@ static int start(struct run *r)
 	err = attribution_open(&r->who, &r->o->conf, r->p.engine);
 	if (err)
 		return err;
+	r->p.owners = r->who.owners;
 	err = ifaces_new(&r->ifs);
 	if (err) {
 		log_error("the host's interfaces cannot be listed: %s", fl_strerror(err));
@@ -346,7 +348,8 @@ int command_run(const struct options *o)
 	static struct run r;
 	struct pipeline_live live = {.new_flow = attribution_new_flow,
 				     .before_end = attribution_before_end,
-				     .owner = attribution_owner, .ctx = &r.who};
+				     .owner = attribution_owner,
+				     .ctx = &r.who};
 	bool failed;
 	int err;
 

@@ -26,6 +26,7 @@ struct group {
 	const char *title;
 	const struct measure *stats;
 	size_t n;
+	size_t present; /* offset of a bool: without it the group is not measured; 0: it always is */
 };
 
 #define AT(m)  offsetof(struct stats_totals, m)
@@ -103,6 +104,27 @@ static const struct measure output[] = {
     {"bytes_written", AT(sink.bytes_written), COUNTER, BYTES, "written"},
 };
 
+static const struct measure limit[] = {
+    {"series_limited", AT(stages.series_limited), COUNTER, PLAIN,
+     "points folded into ~other by points.max_series"},
+};
+
+static const struct measure places[] = {
+    {"geoip_hits", AT(stages.geoip_hits), COUNTER, PLAIN, "addresses answered from the cache"},
+    {"geoip_misses", AT(stages.geoip_misses), COUNTER, PLAIN, "addresses looked up"},
+    {"geoip_refused", AT(stages.geoip_refused), COUNTER, PLAIN, "databases refused: damaged"},
+};
+
+static const struct measure owners[] = {
+    {"owners_known", AT(owners.known), COUNTER, PLAIN, "flow ends whose process was found"},
+    {"owners_listener", AT(owners.listener), COUNTER, PLAIN, "of which only the listener was found"},
+    {"owners_none", AT(owners.none), COUNTER, PLAIN, "whose process was not found"},
+    {"owners_queued", AT(owners.queued), GAUGE, PLAIN, "waiting at the end"},
+    {"owners_queue_full", AT(owners.queue_full), COUNTER, PLAIN, "not asked for: the queue was full"},
+    {"owners_throttled", AT(owners.throttled), COUNTER, PLAIN,
+     "times it waited: processes.cpu_percent was used up"},
+};
+
 static const struct measure process[] = {
     {"cpu_user_us", AT(cpu_user_us), COUNTER, MICROSECONDS, "CPU time in the program"},
     {"cpu_sys_us", AT(cpu_sys_us), COUNTER, MICROSECONDS, "CPU time in the kernel"},
@@ -111,12 +133,23 @@ static const struct measure process[] = {
 
 #define GROUP(title, list)                                                                         \
 	{                                                                                          \
-		title, list, sizeof(list) / sizeof((list)[0])                                      \
+		title, list, sizeof(list) / sizeof((list)[0]), 0                                   \
+	}
+#define GROUP_IF(title, list, present)                                                             \
+	{                                                                                          \
+		title, list, sizeof(list) / sizeof((list)[0]), AT(present)                         \
 	}
 
 static const struct group groups[] = {
-    GROUP("packets", packets), GROUP("traffic", traffic), GROUP("flows", flows),
-    GROUP("DNS", dns),         GROUP("HTTP", http),       GROUP("output", output),
+    GROUP("packets", packets),
+    GROUP("traffic", traffic),
+    GROUP("flows", flows),
+    GROUP("DNS", dns),
+    GROUP("HTTP", http),
+    GROUP_IF("places", places, stages.places),
+    GROUP_IF("processes of flows", owners, processes),
+    GROUP_IF("limit", limit, stages.limited),
+    GROUP("output", output),
     GROUP("process", process),
 };
 
@@ -128,6 +161,26 @@ static uint64_t value_of(const struct stats_totals *t, const struct measure *s)
 
 	memcpy(&v, (const char *)t + s->offset, sizeof(v));
 	return v;
+}
+
+static bool measured(const struct stats_totals *t, const struct group *g)
+{
+	return !g->present || *(const bool *)((const char *)t + g->present);
+}
+
+void stats_add_stages(struct stats_stages *sum, const struct merge_stats *merge,
+		      const struct geoip_stats *geoip)
+{
+	if (merge) {
+		sum->limited = true;
+		sum->series_limited += merge->series_limited;
+	}
+	if (geoip) {
+		sum->places = true;
+		sum->geoip_hits += geoip->hits;
+		sum->geoip_misses += geoip->misses;
+		sum->geoip_refused += geoip->refused;
+	}
 }
 
 void stats_add_source(struct source_stats *sum, const struct source_stats *one)
@@ -188,6 +241,8 @@ size_t stats_fields(const struct stats_totals *before, const struct stats_totals
 	size_t g, i, n = 0;
 
 	for (g = 0; g < NGROUPS; g++) {
+		if (!measured(now, &groups[g]))
+			continue;
 		for (i = 0; i < groups[g].n && n < STATS_FIELDS_MOST; i++) {
 			const struct measure *s = &groups[g].stats[i];
 			uint64_t v = value_of(now, s);
@@ -252,6 +307,8 @@ void stats_print(FILE *f, const struct stats_totals *t)
 	size_t g, i;
 
 	for (g = 0; g < NGROUPS; g++) {
+		if (!measured(t, &groups[g]))
+			continue;
 		fprintf(f, "%s\n", groups[g].title);
 		for (i = 0; i < groups[g].n; i++)
 			print_stat(f, &groups[g].stats[i], value_of(t, &groups[g].stats[i]));

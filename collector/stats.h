@@ -13,18 +13,31 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "collector/owners.h"
 #include "collector/source.h"
 #include "flows/engine.h"
 #include "flows/point.h"
+#include "geoip/geoip.h"
+#include "output/merge.h"
 #include "output/sink.h"
 
-enum { STATS_FIELDS_MOST = 64 };
+enum { STATS_FIELDS_MOST = 96 };
+
+/* What points passed on their way out counted; present where there is such a stage. */
+struct stats_stages {
+	bool limited, places; /* present */
+	uint64_t series_limited;
+	uint64_t geoip_hits, geoip_misses, geoip_refused;
+};
 
 /* Everything that is counted, since the start. */
 struct stats_totals {
 	struct engine_stats engine;
 	struct source_stats source; /* all sources together, also those closed by now */
 	struct sink_stats sink;
+	struct stats_stages stages; /* all together, also those closed by now */
+	bool processes;             /* owners is measured */
+	struct owners_stats owners;
 	uint64_t packets_seen, packets_skipped; /* by stats_sum() */
 	uint64_t cpu_user_us, cpu_sys_us, rss_bytes;
 	uint64_t elapsed_ns;
@@ -32,6 +45,10 @@ struct stats_totals {
 
 /* Add the counters of one source. */
 void stats_add_source(struct source_stats *sum, const struct source_stats *one);
+
+/* Add what the stages of one output counted; NULL: there is no such stage. */
+void stats_add_stages(struct stats_stages *sum, const struct merge_stats *merge,
+		      const struct geoip_stats *geoip);
 
 /* Work out packets_seen and packets_skipped from the engine's and the source's counters. */
 void stats_sum(struct stats_totals *t);
@@ -43,7 +60,7 @@ bool stats_adds_up(const struct stats_totals *t);
 void stats_process(struct stats_totals *t);
 
 /* The fields of the point `flowline` for the cycle between the two: counters as their change,
- * gauges as they are. Returns how many. */
+ * gauges as they are; what is not measured is absent. Returns how many. */
 size_t stats_fields(const struct stats_totals *before, const struct stats_totals *now,
 		    struct self_field out[STATS_FIELDS_MOST]);
 

@@ -84,7 +84,8 @@ static void drain(struct watches *w, struct watch *only)
 		for (i = 0; i < w->n; i++) {
 			struct watch *x = &w->list[i];
 
-			/* An end is no news here: what the ring still had was handed over before. */
+			/* An end is no news here: what the ring still had was handed over before.
+			 */
 			if (x->source && (!only || x == only) && read_ring(x, why, sizeof(why)) < 0)
 				continue;
 		}
@@ -382,11 +383,12 @@ static void set_filters(struct watches *w)
 	for (i = 0; i < w->n; i++)
 		if (w->list[i].source &&
 		    source_ring_set_filter(w->list[i].source, &c, why, sizeof(why)) < 0)
-			log_error("%s: the packet filter stays as it was: %s",
-				  name_of(&w->list[i]), why);
+			log_error("%s: the packet filter stays as it was: %s", name_of(&w->list[i]),
+				  why);
 }
 
-/* The old rings (from 0 to nold) and the new ones see the same interfaces: the moment between them. */
+/* The old rings (from 0 to nold) and the new ones see the same interfaces: the moment between them.
+ */
 static void cut_between(struct watches *w, size_t nold)
 {
 	uint64_t cut_ns;

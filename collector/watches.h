@@ -1,5 +1,5 @@
-/* watches.h - the packet rings of a live run: one for all interfaces, or one for each interface that
- * the patterns of capture.interfaces mean, as interfaces come and go.
+/* watches.h - the packet rings of a live run: one for all interfaces, or one for each interface
+ * that the patterns of capture.interfaces mean, as interfaces come and go.
  *
  * Threads: belongs to the thread of the engine.
  */
@@ -33,7 +33,7 @@ struct watch {
 };
 
 struct watches {
-	const struct options *o;       /* borrowed, as are: */
+	const struct options *o; /* borrowed, as are: */
 	const struct excludes *excludes;
 	const struct ifaces *ifs;
 	const struct frame_sink *frames;
@@ -44,7 +44,8 @@ struct watches {
 	bool limit_told, started;
 };
 
-/* Open the rings. What is borrowed must outlive w. 0, or negative (logged): one cannot be opened. */
+/* Open the rings. What is borrowed must outlive w. 0, or negative (logged): one cannot be opened.
+ */
 int watches_open(struct watches *w, const struct options *o, const struct excludes *excludes,
 		 const struct ifaces *ifs, const struct frame_sink *frames) MUST_CHECK;
 void watches_close(struct watches *w);
@@ -54,9 +55,10 @@ void watches_close(struct watches *w);
 void watches_follow(struct watches *w);
 
 /* Other options: a new filter on the open rings where same_filter is false, and the interfaces that
- * are wanted now. A ring that is no longer wanted is read to its end first. Between one ring for all
- * interfaces and one for each, both are open for a moment, and a frame counts in the one or the other
- * by its time: none is lost or counted twice. What cannot be had is logged, and does without. */
+ * are wanted now. A ring that is no longer wanted is read to its end first. Between one ring for
+ * all interfaces and one for each, both are open for a moment, and a frame counts in the one or the
+ * other by its time: none is lost or counted twice. What cannot be had is logged, and does without.
+ */
 void watches_change(struct watches *w, const struct options *o, const struct excludes *excludes,
 		    bool same_filter);
 

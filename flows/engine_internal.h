@@ -40,7 +40,7 @@ struct engine {
 		uint32_t flow[FLOW_SWEEP];
 		struct points_place place[FLOW_SWEEP];
 		unsigned int n, next;
-	} places;              /* of flows that are about to be reported, in this order */
+	} places; /* of flows that are about to be reported, in this order */
 	uint64_t dns_ports[65536 / 64];
 	struct packet packets[ENGINE_BATCH];
 };

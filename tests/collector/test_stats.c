@@ -99,6 +99,47 @@ static void test_complete(void)
 	}
 }
 
+static bool has_field(const struct stats_totals *t, const char *name)
+{
+	struct self_field f[STATS_FIELDS_MOST];
+	size_t i, n = stats_fields(t, t, f);
+
+	for (i = 0; i < n; i++)
+		if (!strcmp(f[i].name, name))
+			return true;
+	return false;
+}
+
+/* What is not measured is absent, not 0; counts of stages that were closed stay. */
+static void test_present(void)
+{
+	struct merge_stats merge = {.series_limited = 3};
+	struct geoip_stats geoip = {.hits = 5, .misses = 2, .refused = 1};
+	struct self_field f[STATS_FIELDS_MOST];
+	struct stats_totals before, t;
+	size_t n;
+
+	fill(&t);
+	CHECK(!has_field(&t, "series_limited") && !has_field(&t, "geoip_hits"));
+	CHECK(!has_field(&t, "owners_known"));
+	before = t;
+	stats_add_stages(&t.stages, NULL, NULL);
+	CHECK(!has_field(&t, "series_limited") && !has_field(&t, "geoip_hits"));
+	stats_add_stages(&t.stages, &merge, &geoip);
+	stats_add_stages(&t.stages, NULL, &geoip);
+	t.processes = true;
+	t.owners.known = 7;
+	t.owners.queued = 4;
+	n = stats_fields(&before, &t, f);
+	CHECK(n < STATS_FIELDS_MOST);
+	CHECK_INT(field(f, n, "series_limited"), 3);
+	CHECK_INT(field(f, n, "geoip_hits"), 10);
+	CHECK_INT(field(f, n, "geoip_misses"), 4);
+	CHECK_INT(field(f, n, "geoip_refused"), 2);
+	CHECK_INT(field(f, n, "owners_known"), 7);
+	CHECK_INT(field(f, n, "owners_queued"), 4);
+}
+
 static void test_table(void)
 {
 	struct stats_totals t;
@@ -138,4 +179,5 @@ static void test_process(void)
 
 TEST_MAIN({"the sum", test_sum}, {"changes and gauges", test_changes},
 	  {"every counter is shown", test_complete}, {"the table", test_table},
+	  {"what is measured", test_present},
 	  {"this process", test_process})

@@ -289,10 +289,31 @@ def test_logrotate():
     t.check(f.stop())
 
 
-def datagrams(to, n):
+def test_process():
+    """A rule by process: known a moment after its flow began, which is taken back; then without it."""
+    with open('/proc/self/comm') as f:
+        comm = f.read().strip()
+    rule = 'interval: 2s\ncapture: {exclude: [{process: "%s", port: 9001}]}\n' % comm
+    f = Run(rule)
+    for text in ('interval: 2s\n', rule):
+        for port in (9001, 9002):
+            s = ns_a.socket(kind=socket.SOCK_DGRAM)
+            for _ in range(20):
+                s.sendto(b'd' * 100, (B4, port))
+                time.sleep(0.02)
+            time.sleep(0.5)
+            s.close()
+        f.reload(text)
+    datagrams(B4, 7, 9002)
+    time.sleep(0.5)
+    p = f.stop().where('netflow', dst_ip=B4)
+    eq('datagrams', [p.where(dst_port=d).sum('packets_written') for d in ('9001', '9002')], [20, 47])
+
+
+def datagrams(to, n, port=9001):
     s = ns_a.socket(kind=socket.SOCK_DGRAM)
     for _ in range(n):
-        s.sendto(b'd' * 100, (to, 9001))
+        s.sendto(b'd' * 100, (to, port))
     s.close()
 
 
@@ -338,5 +359,5 @@ lab.main([
     ('reloads under traffic', test_traffic), ('fast', test_fast),
     ('interfaces change', test_interfaces_change), ('bad', test_bad), ('bad output', test_bad_output),
     ('restart', test_restart), ('logrotate', test_logrotate), ('patterns', test_patterns),
-    ('many interfaces', test_many),
+    ('many interfaces', test_many), ('process', test_process),
 ], setup)
