@@ -53,7 +53,8 @@ struct database {
 	MMDB_s mmdb;
 	int original; /* the file itself, held open so that its inode number is not given to the
 			 next edition */
-	const uint8_t *map; /* libmaxminddb's: a mapping of our own would fault every page in once more */
+	const uint8_t
+	    *map; /* libmaxminddb's: a mapping of our own would fault every page in once more */
 	size_t map_size;
 	struct mmdb_data data;
 	struct layout layout;
@@ -271,8 +272,9 @@ static int check_record(struct database *db, size_t offset)
 	return err ? err : layout_probe(&db->layout, &db->data, offset, &db->places);
 }
 
-/* A node's two records; of 28 bits each, the upper 4 of both are in the middle byte. Read here and not by
- * MMDB_read_node(), which takes eight times as long: a city database has ten million of them. */
+/* A node's two records; of 28 bits each, the upper 4 of both are in the middle byte. Read here and
+ * not by MMDB_read_node(), which takes eight times as long: a city database has ten million of
+ * them. */
 static inline void read_node(const uint8_t *p, unsigned int bits, uint32_t record[2])
 {
 	if (bits == 24) {
@@ -287,17 +289,17 @@ static inline void read_node(const uint8_t *p, unsigned int bits, uint32_t recor
 	}
 }
 
-/* Records below the number of nodes are nodes, but never the first one; that number is "nothing known"; above
- * are, after a gap as long as the separator, offsets of data. Without branches: they would be guessed wrong
- * half the time, and cost more than all else. */
+/* Records below the number of nodes are nodes, but never the first one; that number is "nothing
+ * known"; above are, after a gap as long as the separator, offsets of data. Without branches: they
+ * would be guessed wrong half the time, and cost more than all else. */
 static inline uint32_t bad_link(uint32_t record, uint32_t n, uint64_t data_size)
 {
 	return (record == 0) | (record - n - 1 < SEPARATOR_BYTES - 1) |
 	       (record >= n + SEPARATOR_BYTES + data_size);
 }
 
-static inline uint32_t bad_links(const uint8_t *at, const uint8_t *end, unsigned int bits, uint32_t n,
-				 uint64_t data_size)
+static inline uint32_t bad_links(const uint8_t *at, const uint8_t *end, unsigned int bits,
+				 uint32_t n, uint64_t data_size)
 {
 	uint32_t record[2], bad = 0;
 
@@ -343,7 +345,8 @@ static int check_tree(struct database *db, const char *path, char *why, size_t w
 		      : bits == 28 ? bad_links(at, end, 28, n, size)
 				   : bad_links(at, end, 32, n, size);
 		if (bad)
-			return refuse(path, "a link in the search tree leads nowhere", why, why_size);
+			return refuse(path, "a link in the search tree leads nowhere", why,
+				      why_size);
 		if (check_sample(db, at, end))
 			return refuse(path, "a record cannot be decoded", why, why_size);
 	}
