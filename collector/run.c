@@ -50,7 +50,7 @@ struct run {
 	uint64_t tick_ns, next_tick_ns, stop_ns; /* monotonic; stop_ns 0: until a signal */
 	uint64_t drops_told;
 	bool links_changed, addresses_changed;
-	bool on_terminal; /* whose end is told by SIGHUP, too */
+	bool on_terminal; /* whose end SIGHUP tells, too */
 };
 
 static int signal_pipe[2] = {-1, -1};
@@ -90,6 +90,14 @@ static bool has_terminal(void)
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0;
+}
+
+/* SIGHUP also says that the terminal is no more, but to those whom nohup(1) starts. */
+static bool dies_with_terminal(void)
+{
+	struct sigaction before;
+
+	return !sigaction(SIGHUP, NULL, &before) && before.sa_handler != SIG_IGN && has_terminal();
 }
 
 static uint64_t realtime_ns(void)
@@ -355,7 +363,7 @@ int command_run(const struct options *o)
 
 	memset(&r, 0, sizeof(r));
 	r.o = o;
-	r.on_terminal = signal(SIGHUP, SIG_DFL) != SIG_IGN && has_terminal(); /* else: nohup(1) */
+	r.on_terminal = dies_with_terminal();
 	err = pipeline_open(&r.p, o, &live, RUN_MAX_FLOWS);
 	if (err)
 		return err == FL_EUSAGE ? EXIT_USAGE : EXIT_FAILED;

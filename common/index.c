@@ -6,7 +6,12 @@
 
 #include "common/memory.h"
 
-enum { INDEX_FIRST = 1024 };
+enum {
+	INDEX_FIRST = 1024,
+	/* From this size on pages are hit at random: worth a large page; below, a quiet host's memory
+	 * is worth more. */
+	INDEX_LARGE_BYTES = 32 << 20,
+};
 
 int index_init(struct index *ix, size_t most)
 {
@@ -21,6 +26,8 @@ int index_init(struct index *ix, size_t most)
 	ix->base = mem_map(ix->base_slots, sizeof(*ix->base));
 	if (!ix->base)
 		return -errno;
+	if (ix->base_slots * sizeof(*ix->base) >= INDEX_LARGE_BYTES)
+		mem_hint_large(ix->base, ix->base_slots, sizeof(*ix->base));
 	ix->slots = ix->base;
 	ix->mask = INDEX_FIRST - 1;
 	ix->most = (uint32_t)most;

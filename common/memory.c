@@ -5,6 +5,10 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
+#ifndef MADV_HUGEPAGE
+#define MADV_HUGEPAGE 14 /* Linux 2.6.38 */
+#endif
+
 static size_t region(size_t n, size_t size)
 {
 	if (size && n > SIZE_MAX / 2 / size)
@@ -36,4 +40,9 @@ void mem_drop(void *p, size_t n, size_t size)
 {
 	if (p)
 		madvise(p, region(n, size), MADV_DONTNEED);
+}
+
+void mem_hint_large(void *p, size_t n, size_t size)
+{
+	(void)madvise(p, region(n, size), MADV_HUGEPAGE); /* EINVAL where the kernel has none */
 }

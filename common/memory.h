@@ -11,6 +11,9 @@
 void *mem_map(size_t n, size_t size) MUST_CHECK;
 void mem_unmap(void *p, size_t n, size_t size);
 
+/* A hint: large pages behind this region, which is going to be used all over (fewer TLB misses). */
+void mem_hint_large(void *p, size_t n, size_t size);
+
 /* Give the pages behind a region back to the kernel; they read as zeros again. */
 void mem_drop(void *p, size_t n, size_t size);
 

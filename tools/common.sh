@@ -28,7 +28,7 @@ BUILD_WANTS_apt_get="libbpf-dev libelf-dev zlib1g-dev libcurl4-openssl-dev"
 BUILD_WANTS_dnf="libbpf-devel elfutils-libelf-devel zlib-devel libcurl-devel"
 BUILD_WANTS_yum=$BUILD_WANTS_dnf
 # What the tests use; a test whose tool is missing is skipped.
-TEST_WANTS_apt_get="tshark tcpdump nginx-light curl dnsmasq-base bind9-dnsutils iperf3 iproute2 python3
+TEST_WANTS_apt_get="tshark tcpdump nginx-light curl dnsmasq-base bind9-dnsutils dnsperf iperf3 iproute2 python3
 	python3-scapy valgrind clang procps ethtool libcap2-bin"
 # clang's own runtime (sanitizers, libFuzzer) carries clang's version in its name there
 clang_runtime() {

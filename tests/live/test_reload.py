@@ -3,6 +3,7 @@
 a bad one changes nothing; interfaces by pattern come and go.
 """
 import os
+import pty
 import signal
 import socket
 import struct
@@ -310,6 +311,33 @@ def test_process():
     eq('datagrams', [p.where(dst_port=d).sum('packets_written') for d in ('9001', '9002')], [20, 47])
 
 
+def test_terminal():
+    """Started from a terminal: SIGHUP reloads while it is there, and ends the run when it goes."""
+    conf, err = lab.scratch + '/tty.yaml', lab.scratch + '/tty.err'
+    with open(conf, 'w') as f:
+        f.write('outputs: [{file: {path: %s/tty.line}}]\n' % lab.scratch)
+    pid, terminal = pty.fork()
+    if not pid:
+        os.dup2(os.open(err, os.O_WRONLY | os.O_CREAT, 0o600), 2)
+        os.execvp('ip', ['ip', 'netns', 'exec', ns_a.name, os.path.abspath(lab.FLOWLINE), 'run', '-c', conf])
+
+    def said(text):
+        with open(err) as f:
+            return text in f.read()
+    try:
+        lab.wait_until('it watches', lambda: os.path.exists(err) and said('watching'))
+        os.kill(pid, signal.SIGHUP)
+        lab.wait_until('it reloads', lambda: said('in force'))
+        eq('still runs', os.waitpid(pid, os.WNOHANG)[0], 0)
+        os.close(terminal)
+        lab.wait_until('it ends', lambda: os.waitpid(pid, os.WNOHANG)[0] == pid)
+        pid = 0
+    finally:
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
 def datagrams(to, n, port=9001):
     s = ns_a.socket(kind=socket.SOCK_DGRAM)
     for _ in range(n):
@@ -360,4 +388,5 @@ lab.main([
     ('interfaces change', test_interfaces_change), ('bad', test_bad), ('bad output', test_bad_output),
     ('restart', test_restart), ('logrotate', test_logrotate), ('patterns', test_patterns),
     ('many interfaces', test_many), ('process', test_process),
+    ('terminal', test_terminal),
 ], setup)
