@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "collector/excludes.h"
 #include "collector/pipeline.h"
 #include "collector/syn_watch.h"
 #include "common/log.h"
@@ -114,50 +115,6 @@ void attribution_new_flow(void *ctx, const struct flow_key *key, unsigned int en
 		a->work_ns = now_ns + WORK_MS / 2 * NS_PER_MS;
 }
 
-static bool nets_fit(const struct conf_nets *nets, const struct flow_key *key)
-{
-	struct ip_addr a;
-	size_t i;
-	int end;
-
-	for (i = 0; i < nets->n; i++)
-		for (end = 0; end < 2; end++) {
-			flow_key_addr(key, end, &a);
-			if (net_contains(&nets->v[i], &a))
-				return true;
-		}
-	return !nets->n;
-}
-
-static bool ports_fit(const struct conf_ports *ports, const struct flow_key *key)
-{
-	size_t i;
-
-	for (i = 0; i < ports->n; i++)
-		if (ports->v[i] == flow_key_port(key, 0) || ports->v[i] == flow_key_port(key, 1))
-			return true;
-	return !ports->n;
-}
-
-/* The rules of capture.exclude that name processes; the others are the filter's and the engine's.
- */
-static bool process_excluded(const struct conf *conf, const struct owner *o,
-			     const struct flow_key *key)
-{
-	size_t i, k;
-
-	for (i = 0; i < conf->capture.exclude.n; i++) {
-		const struct conf_exclude *x = &conf->capture.exclude.v[i];
-
-		for (k = 0; k < x->process.n; k++)
-			if (strlen(x->process.v[k]) == o->process_name.len &&
-			    !memcmp(x->process.v[k], o->process_name.s, o->process_name.len) &&
-			    nets_fit(&x->cidr, key) && ports_fit(&x->port, key))
-				return true;
-	}
-	return false;
-}
-
 /* The engine has the flow, or not yet (false). */
 static bool tell(struct attribution *a, const struct flow_key *key, int end, uint32_t owner)
 {
@@ -165,7 +122,7 @@ static bool tell(struct attribution *a, const struct flow_key *key, int end, uin
 
 	if (!engine_set_owner(a->engine, key, end, owner))
 		return false;
-	if (o && a->conf->capture.exclude.n && process_excluded(a->conf, o, key))
+	if (o && excludes_process(&a->conf->capture.exclude, key, o->process_name))
 		engine_exclude_flow(a->engine, key);
 	return true;
 }

@@ -11,7 +11,6 @@ int excludes_init(struct excludes *x, const struct conf_excludes *conf)
 	size_t i;
 
 	memset(x, 0, sizeof(*x));
-	x->conf = conf;
 	x->flows.rules = rules;
 	x->filter = calloc(conf->n + 1, sizeof(*x->filter));
 	if (!x->filter || !rules) {
@@ -40,16 +39,18 @@ void excludes_free(struct excludes *x)
 	memset(x, 0, sizeof(*x));
 }
 
-bool excludes_process(const struct excludes *x, const struct flow_key *key, const char *process)
+bool excludes_process(const struct conf_excludes *conf, const struct flow_key *key,
+		      struct text process)
 {
 	size_t i, k;
 
-	for (i = 0; x->has_process && i < x->conf->n; i++) {
-		const struct conf_exclude *c = &x->conf->v[i];
+	for (i = 0; i < conf->n; i++) {
+		const struct conf_exclude *c = &conf->v[i];
 		struct exclude_rule rest = {c->cidr.v, c->cidr.n, c->port.v, c->port.n};
 
 		for (k = 0; k < c->process.n; k++)
-			if (!strcmp(c->process.v[k], process) &&
+			if (strlen(c->process.v[k]) == process.len &&
+			    !memcmp(c->process.v[k], process.s, process.len) &&
 			    ((!c->cidr.n && !c->port.n) || exclude_rule_fits(&rest, key)))
 				return true;
 	}

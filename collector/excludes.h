@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "common/error.h"
+#include "common/text.h"
 #include "conf/conf.h"
 #include "filters/classic.h"
 #include "flows/exclude.h"
@@ -18,8 +19,7 @@ struct excludes {
 	struct filter_exclude *filter; /* for struct filter_config, struct ring_config */
 	struct exclude flows;          /* for struct engine_config; the same rules */
 	size_t n;                      /* of both: rules without a process */
-	const struct conf_excludes *conf;
-	bool has_process; /* there are rules by process: see excludes_process() */
+	bool has_process;              /* there are rules by process: see excludes_process() */
 };
 
 /* 0, or -ENOMEM. */
@@ -30,6 +30,7 @@ void excludes_free(struct excludes *x);
 
 /* Is a flow whose local end belongs to this process left out, by a rule that names it? Then it is
  * for engine_exclude_flow(). */
-bool excludes_process(const struct excludes *x, const struct flow_key *key, const char *process);
+bool excludes_process(const struct conf_excludes *conf, const struct flow_key *key,
+		      struct text process);
 
 #endif

@@ -117,12 +117,12 @@ static const struct measure places[] = {
 
 static const struct measure owners[] = {
     {"owners_known", AT(owners.known), COUNTER, PLAIN, "flow ends whose process was found"},
-    {"owners_listener", AT(owners.listener), COUNTER, PLAIN, "of which only the listener was found"},
+    {"owners_listener", AT(owners.listener), COUNTER, PLAIN, "whose listener alone was found"},
     {"owners_none", AT(owners.none), COUNTER, PLAIN, "whose process was not found"},
     {"owners_queued", AT(owners.queued), GAUGE, PLAIN, "waiting at the end"},
     {"owners_queue_full", AT(owners.queue_full), COUNTER, PLAIN, "not asked for: the queue was full"},
     {"owners_throttled", AT(owners.throttled), COUNTER, PLAIN,
-     "times it waited: processes.cpu_percent was used up"},
+     "times it waited: processes.cpu_share was used up"},
 };
 
 static const struct measure process[] = {

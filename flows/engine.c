@@ -1,8 +1,8 @@
 /* engine.c - see engine.h.
  *
- * Frames are handled in batches, in passes over the batch, so that memory is asked for before it is needed:
- * decode and hash all; look all up in the index, fetching the records; then count each. A batch has no
- * influence on what is counted.
+ * Frames are handled in batches, in passes over the batch, so that memory is asked for before it is
+ * needed: decode and hash all; look all up in the index, fetching the records; then count each. A
+ * batch has no influence on what is counted.
  */
 #include "flows/engine_internal.h"
 
@@ -24,7 +24,7 @@ static bool key_has_dns_port(const struct engine *e, const struct flow_key *k)
 	return is_dns_port(e, flow_key_port(k, 0)) || is_dns_port(e, flow_key_port(k, 1));
 }
 
-/* --- making and ending ------------------------------------------------------------------------------ */
+/* --- making and ending ------------------------------------------------------------------------ */
 
 static void on_flow_end(void *ctx, uint32_t n, enum flow_end_reason reason);
 static void on_points_full(void *ctx);
@@ -33,21 +33,25 @@ static void prepare_report(void *ctx, const uint32_t *flows, unsigned int n);
 static int make_tables(struct engine *e)
 {
 	const struct engine_config *c = &e->config;
-	struct flow_table_config ft = {.max_flows = c->max_flows, .end = on_flow_end,
-				       .prepare = prepare_report, .ctx = e};
+	struct flow_table_config ft = {
+	    .max_flows = c->max_flows, .end = on_flow_end, .prepare = prepare_report, .ctx = e};
 	struct points_config pc = {.max_netflow = 2 * c->max_flows + 1024,
 				   .max_transactions =
-					   4 * (c->max_dns_pending + c->max_http_pending + BATCH),
-				   .full = on_points_full, .full_ctx = e,
+				       4 * (c->max_dns_pending + c->max_http_pending + BATCH),
+				   .full = on_points_full,
+				   .full_ctx = e,
 				   .fold_client_port = c->fold_client_port,
-				   .dns_domain = c->dns_domain, .sink = c->sink,
-				   .local = &e->local, .owner = c->owner,
+				   .dns_domain = c->dns_domain,
+				   .sink = c->sink,
+				   .local = &e->local,
+				   .owner = c->owner,
 				   .owner_ctx = c->owner_ctx};
 	struct dns_pending_config dc = {.max_pending = c->max_dns_pending,
 					.timeout_ns = c->dns_timeout_ns};
 	struct http_pairs_config hc = {.max_pending = c->max_http_pending,
 				       .timeout_ns = c->http_timeout_ns,
-				       .max_path = c->http_max_path, .paths = c->http_paths};
+				       .max_path = c->http_max_path,
+				       .paths = c->http_paths};
 	struct streams_config sc = {.max_streams = c->max_streams};
 
 	ft.timeout_ns[FLOW_AGE_UDP] = c->udp_idle_ns;
@@ -136,9 +140,10 @@ void engine_add_listener(struct engine *e, const struct ip_addr *addr, uint16_t 
 	roles_told_add(&e->roles, &l);
 }
 
-/* --- counting into points ---------------------------------------------------------------------------- */
+/* --- counting into points --------------------------------------------------------------------- */
 
-/* Work out where these flows' counts will go, and fetch the memory: flow_report() follows for most. */
+/* Work out where these flows' counts will go, and fetch the memory: flow_report() follows for most.
+ */
 static void prepare_report(void *ctx, const uint32_t *flows, unsigned int n)
 {
 	struct engine *e = ctx;
@@ -247,7 +252,7 @@ static void cycle_end(struct engine *e, uint64_t stamp_ns)
 	e->stats.cycles++;
 }
 
-/* --- time --------------------------------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 static void count_packet(struct engine *e, const struct packet *pkt, uint32_t guess);
 
@@ -266,9 +271,10 @@ static void expire_fragments(struct engine *e, uint64_t now_ns, bool all)
 		e->stats.fragments_lost += d.packets;
 		if (pkt.time_ns > e->now_ns)
 			e->now_ns = pkt.time_ns; /* a capture of nothing but lost fragments */
-		if (d.has_first && decode_transport(&e->decoder, &d.src, &d.dst, d.proto, d.data, d.cap,
-						    d.len, &pkt) == DECODE_PACKET) {
-			/* what is missing is not known: no payload to read, no TCP bytes to count */
+		if (d.has_first && decode_transport(&e->decoder, &d.src, &d.dst, d.proto, d.data,
+						    d.cap, d.len, &pkt) == DECODE_PACKET) {
+			/* what is missing is not known: no payload to read, no TCP bytes to count
+			 */
 			pkt.payload_cap = 0;
 			if (d.proto == PROTO_TCP)
 				pkt.payload_len = 0;
@@ -290,7 +296,8 @@ static void expire(struct engine *e, uint64_t now_ns)
 	expire_fragments(e, now_ns, false);
 }
 
-/* Packet time is t: end the cycles that are over. A jump over many cycles ends one: the others are empty. */
+/* Packet time is t: end the cycles that are over. A jump over many cycles ends one: the others are
+ * empty. */
 static void advance(struct engine *e, uint64_t t)
 {
 	if (!e->cycle_end_ns) {
@@ -335,7 +342,7 @@ static void make_room(struct engine *e)
 	cycle_end(e, e->now_ns);
 }
 
-/* --- packets ------------------------------------------------------------------------------------------ */
+/* --- packets ---------------------------------------------------------------------------------- */
 
 static void count_udp_payload(struct engine *e, struct flow *f, const struct packet *pkt)
 {
@@ -347,8 +354,9 @@ static void count_udp_payload(struct engine *e, struct flow *f, const struct pac
 	p1 = flow_key_port(&pkt->key, 1);
 	if (p0 == PORT_MDNS || p1 == PORT_MDNS || p0 == PORT_LLMNR || p1 == PORT_LLMNR)
 		return;
-	if (dns_pending_message(e->dns, &pkt->key, pkt->end, pkt->hash, pkt->payload, pkt->payload_cap,
-				pkt->payload_cap == pkt->payload_len, pkt->time_ns) &&
+	if (dns_pending_message(e->dns, &pkt->key, pkt->end, pkt->hash, pkt->payload,
+				pkt->payload_cap, pkt->payload_cap == pkt->payload_len,
+				pkt->time_ns) &&
 	    !(f->state & (3 * FLOW_CLIENT)))
 		f->state |= (uint32_t)FLOW_CLIENT << dns_pending_client(e->dns);
 }
@@ -377,7 +385,8 @@ static void look_for_stream(struct engine *e, struct flow *f, struct flow_cold *
 		return;
 	}
 	guess = http_guess(pkt->payload, pkt->payload_cap);
-	if (hole && guess == HTTP_NOT && f->state & FLOW_HANDSHAKE && first_bytes_missing(e, c, pkt->end)) {
+	if (hole && guess == HTTP_NOT && f->state & FLOW_HANDSHAKE &&
+	    first_bytes_missing(e, c, pkt->end)) {
 		stream_open_late(e->streams, f, c, pkt);
 		return;
 	}
@@ -392,7 +401,8 @@ static void look_for_stream(struct engine *e, struct flow *f, struct flow_cold *
 		return;
 	stream_open_http(e->streams, f, c, pkt, guess == HTTP_REQUEST);
 	if (!(f->state & (3 * FLOW_CLIENT)))
-		f->state |= (uint32_t)FLOW_CLIENT << (guess == HTTP_REQUEST ? pkt->end : 1 - pkt->end);
+		f->state |= (uint32_t)FLOW_CLIENT
+			    << (guess == HTTP_REQUEST ? pkt->end : 1 - pkt->end);
 }
 
 /* Under which name the client knows the server: it asked before it connected. */
@@ -435,7 +445,8 @@ static bool skip_excluded(struct engine *e, uint32_t n, const struct packet *pkt
 	}
 	if (pkt->tcp_flags & (TCP_FIN | TCP_RST))
 		flow_table_set_class(&e->table, n, FLOW_AGE_CLOSED);
-	/* The answer to a query from before it was left out, which would else count as unanswered. */
+	/* The answer to a query from before it was left out, which would else count as unanswered.
+	 */
 	if (f->state & (3 * FLOW_SEEN) && !(f->state & FLOW_TCP) && pkt->payload_cap > 2 &&
 	    pkt->payload[2] & 0x80)
 		count_udp_payload(e, f, pkt);
@@ -457,7 +468,8 @@ static void flow_begins(struct engine *e, uint32_t n, const struct packet *pkt)
 	c->name = NAMES_NONE;
 	if (exclude_match(e->config.exclude, &f->key)) {
 		f->state |= FLOW_EXCLUDED;
-		flow_table_set_class(&e->table, n, FLOW_AGE_UDP); /* known again at its next packet */
+		flow_table_set_class(&e->table, n,
+				     FLOW_AGE_UDP); /* known again at its next packet */
 		return;
 	}
 	if (e->names && names_stats(e->names)->names)
@@ -473,8 +485,8 @@ static void flow_begins(struct engine *e, uint32_t n, const struct packet *pkt)
 		e->config.new_flow(e->config.owner_ctx, &f->key, ends);
 }
 
-/* The flow's ports are used again: what was counted is the connection's before, whose roles may have been
- * the other way round; this SYN is the new one's. */
+/* The flow's ports are used again: what was counted is the connection's before, whose roles may
+ * have been the other way round; this SYN is the new one's. */
 static void connection_anew(struct engine *e, uint32_t n, const struct packet *pkt)
 {
 	struct flow *f = &e->table.flows[n];
@@ -645,15 +657,15 @@ void engine_finish(struct engine *e, uint64_t end_ns)
 	cycle_end(e, end_ns > e->now_ns ? end_ns : e->now_ns);
 }
 
-/* --- what the collector knows of flows --------------------------------------------------------------- */
+/* --- what the collector knows of flows -------------------------------------------------------- */
 
 static uint32_t find_flow(const struct engine *e, const struct flow_key *key)
 {
 	uint32_t at, n;
 
 	INDEX_FIND(&e->table.index, (uint32_t)decode_key_hash(&e->decoder, key), at, n)
-		if (flow_key_equal(&e->table.flows[n].key, key))
-			return n;
+	if (flow_key_equal(&e->table.flows[n].key, key))
+		return n;
 	return FLOW_NONE;
 }
 
@@ -691,7 +703,8 @@ void engine_exclude_flow(struct engine *e, const struct flow_key *key)
 	f->state = (f->state & ~(uint32_t)FLOW_DIRTY) | FLOW_EXCLUDED;
 }
 
-void engine_set_tcp(struct engine *e, const struct flow_key *key, int end, const struct engine_tcp *tcp)
+void engine_set_tcp(struct engine *e, const struct flow_key *key, int end,
+		    const struct engine_tcp *tcp)
 {
 	uint32_t n = find_flow(e, key);
 

@@ -1,8 +1,13 @@
-/* engine.h - frames in, points out: decoding, flow table, DNS and HTTP transactions, one cycle at a time.
+/* engine.h - frames in, points out: decoding, flow table, DNS and HTTP transactions, one cycle at a
+ * time.
  *
- * Terms:   flow, RFC 7011 section 2; biflow, RFC 5103; cycle: the interval that one set of points covers.
- * Time:    packet time only, ns since the epoch. Nothing in flows/ reads a clock, so the same frames give
- *          the same points. Time may jump and go backwards (files put together out of several).
+ * Terms:   flow, RFC 7011 section 2; biflow, RFC 5103; cycle: the interval that one set of points
+ *          covers.
+ *
+ * Time:    packet time only, ns since the epoch. Nothing in flows/ reads a clock, so the same
+ *          frames give the same points. Time may jump and go backwards (files put together out of
+ *          several).
+ *
  * Threads: an engine belongs to one thread. No locks, no allocation after engine_new().
  */
 #ifndef FLOWS_ENGINE_H
@@ -21,25 +26,28 @@
 #include "flows/point.h"
 
 struct engine_config {
-	uint64_t interval_ns;       /* length of a cycle */
-	size_t max_flows;           /* hard cap; a full table ends its least recently seen flow */
+	uint64_t interval_ns; /* length of a cycle */
+	size_t max_flows;     /* hard cap; a full table ends its least recently seen flow */
 	size_t max_dns_pending, max_http_pending, max_streams;
 	uint64_t dns_timeout_ns, http_timeout_ns;
 	uint64_t tcp_idle_ns, udp_idle_ns, tcp_attempt_ns, tcp_linger_ns; /* flow time-outs */
-	const uint16_t *dns_ports;  /* copied */
+	const uint16_t *dns_ports; /* copied */
 	size_t ndns_ports;
-	uint32_t http_max_path;     /* bytes, at most 1024 */
+	uint32_t http_max_path; /* bytes, at most 1024 */
 	enum http_paths http_paths;
 	bool fold_client_port;
-	bool dns_domain;            /* points.dns.domain */
-	bool tunnels_inner;         /* look into VXLAN and Geneve */
-	bool step_back;             /* live: the clock may be set back; a capture's may not */
-	size_t max_names;           /* for dst_domain; 0: off */
-	const struct exclude *exclude; /* flows left out; borrowed, see engine_set_exclude(). NULL: none */
-	/* A flow was seen for the first time; ends: bit 0: end 0 of the key is local, bit 1: end 1. Not
-	 * called where no end is. NULL: nobody wants to know. May not call back into the engine. */
+	bool dns_domain;    /* points.dns.domain */
+	bool tunnels_inner; /* look into VXLAN and Geneve */
+	bool step_back;     /* live: the clock may be set back; a capture's may not */
+	size_t max_names;   /* for dst_domain; 0: off */
+	/* Flows left out; borrowed, see engine_set_exclude(). NULL: none. */
+	const struct exclude *exclude;
+	/* A flow was seen for the first time; ends: bit 0: end 0 of the key is local, bit 1: end 1.
+	 * Not called where no end is. NULL: nobody wants to know. May not call back into the
+	 * engine. */
 	void (*new_flow)(void *ctx, const struct flow_key *key, unsigned int ends);
-	/* The cycle ends now: a chance for engine_set_tcp(), engine_set_owner() and listeners. NULL: none. */
+	/* The cycle ends now: a chance for engine_set_tcp(), engine_set_owner() and listeners.
+	 * NULL: none. */
 	void (*before_end)(void *ctx);
 	/* See points.h. */
 	void (*owner)(void *ctx, uint32_t owner, struct point *out);
@@ -56,31 +64,34 @@ struct engine;
 struct engine *engine_new(const struct engine_config *config) MUST_CHECK;
 void engine_free(struct engine *e);
 
-/* Count frames, in capture order, any number at a time; ends cycles as packet time passes their end. The
- * frames' data must stay until the call returns. */
+/* Count frames, in capture order, any number at a time; ends cycles as packet time passes their
+ * end. The frames' data must stay until the call returns. */
 void engine_frames(struct engine *e, const struct frame *frames, size_t n);
 
-/* Live: time has come to now_ns although no frame said so; ends the cycle and time-outs that are due. */
+/* Live: time has come to now_ns although no frame said so; ends the cycle and time-outs that are
+ * due. */
 void engine_tick(struct engine *e, uint64_t now_ns);
 
-/* Live: the running cycle ends now, as engine_tick() would end it later; the next one ends when this
- * one would have. For engine_reconfigure(). */
+/* Live: the running cycle ends now, as engine_tick() would end it later; the next one ends when
+ * this one would have. For engine_reconfigure(). */
 void engine_end_cycle(struct engine *e, uint64_t now_ns);
 
-/* Other settings, right behind engine_end_cycle(), so that no point mixes both: interval_ns (the next
- * cycle ends no later than it would have), dns_timeout_ns, http_timeout_ns, dns_ports, http_paths,
- * fold_client_port, dns_domain and tunnels_inner. The rest of the configuration is not looked at. */
+/* Other settings, right behind engine_end_cycle(), so that no point mixes both: interval_ns (the
+ * next cycle ends no later than it would have), dns_timeout_ns, http_timeout_ns, dns_ports,
+ * http_paths, fold_client_port, dns_domain and tunnels_inner. The rest of the configuration is not
+ * looked at. */
 void engine_reconfigure(struct engine *e, const struct engine_config *config);
 
 /* The end of the capture or of the run: what is pending is written as unanswered, the last cycle is
  * ended. end_ns 0: at the last packet's time. */
 void engine_finish(struct engine *e, uint64_t end_ns);
 
-/* Which addresses are this host's (or, for a capture file, the local networks). Copied. Counts from the
- * next cycle's points on. */
+/* Which addresses are this host's (or, for a capture file, the local networks). Copied. Counts from
+ * the next cycle's points on. */
 int engine_set_local(struct engine *e, const struct ip_net *nets, size_t n) MUST_CHECK;
 
-/* Process of an end of a flow (the collector's number, not 0). False: there is no such flow (yet, or any more). */
+/* Process of an end of a flow (the collector's number, not 0). False: there is no such flow (yet,
+ * or any more). */
 bool engine_set_owner(struct engine *e, const struct flow_key *key, int end, uint32_t owner);
 
 /* Other rules (borrowed until the next call or engine_free(); NULL: none), for flows that begin
@@ -93,8 +104,8 @@ void engine_set_exclude(struct engine *e, const struct exclude *x);
  * is no more. */
 void engine_exclude_flow(struct engine *e, const struct flow_key *key);
 
-/* What the kernel itself counted for the TCP connection whose local end is `end`: wins over what the packets
- * tell. To be called before the cycle's end. */
+/* What the kernel itself counted for the TCP connection whose local end is `end`: wins over what
+ * the packets tell. To be called before the cycle's end. */
 struct engine_tcp {
 	uint32_t rtt_us, rtt_var_us; /* rtt 0: no sample yet */
 	uint32_t retransmits;        /* since the connection began, SYNs too */
@@ -105,7 +116,8 @@ void engine_set_tcp(struct engine *e, const struct flow_key *key, int end,
 
 /* The host's listening sockets, anew: begin, then one by one; addr :: is every address. */
 void engine_listeners_begin(struct engine *e);
-void engine_add_listener(struct engine *e, const struct ip_addr *addr, uint16_t port, uint8_t proto);
+void engine_add_listener(struct engine *e, const struct ip_addr *addr, uint16_t port,
+			 uint8_t proto);
 
 /* seen = parsed + skipped + truncated + malformed + unknown + duplicate + excluded; all since
  * engine_new(). */
@@ -123,11 +135,11 @@ struct engine_stats {
 	uint64_t flows_created, flows_evicted, flows_active;
 	uint64_t tcp_holes_forgotten; /* a byte may be counted less: more holes than fit */
 	uint64_t dns_messages, dns_malformed, dns_unanswered, dns_orphans, dns_pending, dns_evicted;
-	uint64_t dns_not_query;       /* another opcode */
+	uint64_t dns_not_query; /* another opcode */
 	uint64_t http_requests, http_responses, http_orphans, http_pending, http_evicted, http_lost;
 	uint64_t streams_active, streams_evicted;
 	uint64_t points, cycles, cycles_early; /* early: the table of points was full */
-	uint64_t time_steps;          /* times the clock went back */
+	uint64_t time_steps;                   /* times the clock went back */
 	uint64_t names, names_evicted;
 };
 
