@@ -26,7 +26,8 @@ struct group {
 	const char *title;
 	const struct measure *stats;
 	size_t n;
-	size_t present; /* offset of a bool: without it the group is not measured; 0: it always is */
+	size_t
+	    present; /* offset of a bool: without it the group is not measured; 0: it always is */
 };
 
 #define AT(m)  offsetof(struct stats_totals, m)
@@ -120,7 +121,8 @@ static const struct measure owners[] = {
     {"owners_listener", AT(owners.listener), COUNTER, PLAIN, "whose listener alone was found"},
     {"owners_none", AT(owners.none), COUNTER, PLAIN, "whose process was not found"},
     {"owners_queued", AT(owners.queued), GAUGE, PLAIN, "waiting at the end"},
-    {"owners_queue_full", AT(owners.queue_full), COUNTER, PLAIN, "not asked for: the queue was full"},
+    {"owners_queue_full", AT(owners.queue_full), COUNTER, PLAIN,
+     "not asked for: the queue was full"},
     {"owners_throttled", AT(owners.throttled), COUNTER, PLAIN,
      "times it waited: processes.cpu_share was used up"},
 };

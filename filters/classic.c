@@ -26,6 +26,7 @@
 #include <string.h>
 
 #include "filters/classic_exclude.h"
+#include "filters/classic_syn.h"
 
 #ifndef ARPHRD_RAWIP
 #define ARPHRD_RAWIP 519 /* Linux 4.14 */
@@ -580,4 +581,8 @@ const struct classic_filter classic_filters[CLASSIC_FILTERS] = {
      "(ip or ip6) and (tcp or udp or proto 4 or proto 41 or proto 47), also in VLAN, PPPoE and "
      "MPLS",
      classic_flow_filter},
+    {"syn", "SYNs that this host sends, for the processes of very short connections",
+     "outbound and tcp[tcpflags] & (tcp-syn|tcp-ack|tcp-rst|tcp-fin) == tcp-syn (IPv6 the same), "
+     "from the IP header on",
+     classic_syn_filter},
 };

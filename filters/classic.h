@@ -64,7 +64,7 @@ struct classic_filter {
 	int (*build)(struct filter_insn *out, size_t max, const struct filter_config *config);
 };
 
-enum { CLASSIC_FILTERS = 1 };
+enum { CLASSIC_FILTERS = 2 };
 
 /* Every program there is, for those who want to read them. */
 extern const struct classic_filter classic_filters[CLASSIC_FILTERS];

@@ -35,6 +35,7 @@ static bool interpret_code_known(const struct sock_filter *insn)
 		return insn->k < 0x80000000u;
 	case BPF_LD | BPF_W | BPF_LEN:
 	case BPF_LDX | BPF_W | BPF_IMM:
+	case BPF_LDX | BPF_B | BPF_MSH:
 	case BPF_ALU | BPF_AND | BPF_K:
 	case BPF_ALU | BPF_ADD | BPF_K:
 	case BPF_ALU | BPF_ADD | BPF_X:
@@ -104,6 +105,17 @@ static void interpret_load(struct machine *m, const struct sock_filter *insn)
 	m->a = size == 1 ? *p : size == 2 ? load_be16(p) : load_be32(p);
 }
 
+/* A number, or 4 * (the byte's lower half): the length of an IPv4 header. */
+static void interpret_load_x(struct machine *m, const struct sock_filter *insn)
+{
+	if (BPF_MODE(insn->code) != BPF_MSH)
+		m->x = insn->k;
+	else if (insn->k < m->frame->len)
+		m->x = (uint32_t)(m->frame->data[insn->k] & 15) * 4;
+	else
+		m->bad_load = true;
+}
+
 static void interpret_alu(struct machine *m, const struct sock_filter *insn)
 {
 	uint32_t by = BPF_SRC(insn->code) == BPF_X ? m->x : insn->k;
@@ -164,7 +176,7 @@ struct interpret_result interpret_run(const struct filter_insn *prog, size_t n,
 			interpret_load(&m, insn);
 			break;
 		case BPF_LDX:
-			m.x = insn->k;
+			interpret_load_x(&m, insn);
 			break;
 		case BPF_ALU:
 			interpret_alu(&m, insn);

@@ -1,4 +1,5 @@
-/* test_enrich.c - places go to public addresses only, and points are passed on as they are where there is none. */
+/* test_enrich.c - places go to public addresses only; without any, points are passed on as they
+ * are. */
 #include "collector/enrich.h"
 
 #include "tests/geoip/mmdb_build.h"

@@ -1,5 +1,5 @@
-/* test_syn_watch.c - a connection on loopback is told by its SYN, once, with the client as its sender. In a network
- * namespace of its own, so that nobody else's connections come in between.
+/* test_syn_watch.c - a connection on loopback is told by its SYN, once, with the client as its
+ * sender. In a network namespace of its own, so that nobody else's connections come in between.
  */
 #include "collector/syn_watch.h"
 

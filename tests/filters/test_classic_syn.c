@@ -20,7 +20,7 @@ struct packet_case {
 	bool want;
 };
 
-static const struct packet_case cases[] = {
+static const struct packet_case packets[] = {
     {"SYN", PACKET_OUTGOING, ETH_P_IP, 5, 6, 0x02, 0, 0, true},
     {"SYN with ECN", PACKET_OUTGOING, ETH_P_IP, 5, 6, 0xc2, 0, 0, true},
     {"SYN behind IP options", PACKET_OUTGOING, ETH_P_IP, 15, 6, 0x02, 0, 0, true},
@@ -47,8 +47,8 @@ static void test_packets(void)
 	if (!CHECK(n > 0))
 		return;
 	CHECK_INT(interpret_check(prog, (size_t)n), -1);
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const struct packet_case *c = &cases[i];
+	for (i = 0; i < sizeof(packets) / sizeof(packets[0]); i++) {
+		const struct packet_case *c = &packets[i];
 		uint8_t bytes[128] = {0};
 		size_t at = c->ip_words ? (size_t)c->ip_words * 4 : 40;
 		struct interpret_frame f = {bytes, (uint32_t)at + 20, c->protocol, 1, c->pkttype};
@@ -62,8 +62,9 @@ static void test_packets(void)
 		bytes[at + 13] = c->flags;
 		if (c->len)
 			f.len = c->len;
-		CHECK_MSG(interpret_run(prog, (size_t)n, &f).ret == (c->want ? CLASSIC_SYN_COPY : 0), "%s",
-			  c->name);
+		CHECK_MSG(interpret_run(prog, (size_t)n, &f).ret ==
+			      (c->want ? CLASSIC_SYN_COPY : 0),
+			  "%s", c->name);
 	}
 }
 
