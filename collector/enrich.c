@@ -14,11 +14,8 @@ int enrich_open(struct enrich *e, const char *const *databases, size_t n, const 
 	char why[GEOIP_WHY_SIZE] = "";
 	int err;
 
-	if (!n) {
-		log_debug("no GeoIP database: points have no place (geoip.databases, "
-			  "tools/get-geoip)");
+	if (!n)
 		return 0;
-	}
 	err = geoip_new(&e->geoip, &c, why, sizeof(why));
 	if (err)
 		log_error("geoip.databases: %s", fl_strerror(err));

@@ -349,6 +349,9 @@ static void say_start(const struct run *r)
 					ifaces->v[i]);
 	log_info("watching %s, points every %g s%s", ifaces->n ? names : "all interfaces",
 		 (double)r->o->interval_ns / 1e9, r->o->duration_ns ? "" : " (Ctrl-C ends it)");
+	if (!r->o->conf.geoip.databases.n)
+		log_info("no GeoIP database: points tell no country or city (geoip.databases; "
+			 "tools/get-geoip fetches a free one)");
 }
 
 int command_run(const struct options *o)
