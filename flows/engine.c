@@ -542,7 +542,7 @@ static void count_packet(struct engine *e, const struct packet *pkt, uint32_t gu
 		flow_begins(e, n, pkt);
 	if (__builtin_expect(f->state & FLOW_EXCLUDED, 0) && skip_excluded(e, n, pkt))
 		return;
-	if (pkt->iface && flow_is_duplicate(f, &e->table.sights[n], pkt)) {
+	if (pkt->iface && flow_is_duplicate(f, &e->table.cold[n], &e->table.sights[n], pkt)) {
 		e->stats.packets_duplicate++;
 		e->stats.packets_parsed--;
 		return;

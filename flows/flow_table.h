@@ -81,11 +81,12 @@ struct flow_rtt {
 	bool valid;
 };
 
-/* The kernel hands packets on in batches of 8 (net.core.gro_normal_batch): a router shows 8 of a
- * flow on one interface before the first of them on the other. */
-enum { FLOW_SIGNATURES = 8 };
+/* The kernel hands packets on in batches of 8 (net.core.gro_normal_batch), and a busy one more at a
+ * time: a router shows so many of a flow on one interface before the first of them on the other. */
+enum { FLOW_SIGNATURES = 32 };
 
-/* The last packets of each end, for telling a second sight of one; where there are several interfaces. */
+/* The last packets of each end, for telling a second sight of one; where there are several
+ * interfaces. */
 struct flow_sights {
 	uint32_t signatures[2][FLOW_SIGNATURES];
 	uint8_t at[2];
@@ -95,37 +96,52 @@ struct flow_cold {
 	/* first line: all that UDP has, and what TCP touches most */
 	struct flow_rtt rtt[2]; /* of segments sent by each end */
 	uint64_t first_ns;
-	uint32_t stream;        /* DNS or HTTP reader; FLOW_NONE */
-	uint32_t owner[2];      /* process at each end, the collector's number; 0: not known */
-	uint32_t name;          /* by which end name_end knows the other; NAMES_NONE */
+	uint32_t stream;   /* DNS or HTTP reader; FLOW_NONE */
+	uint32_t owner[2]; /* process at each end, the collector's number; 0: not known */
+	uint32_t name;     /* by which end name_end knows the other; NAMES_NONE */
 	uint8_t name_end;
 	uint8_t hole_count[2];
-	bool kernel[2];         /* the kernel's own figures of an end have been seen */
+	bool kernel[2]; /* the kernel's own figures of an end have been seen */
 	/* second line: TCP only, as is the third */
-	uint32_t holes[2];      /* list in the TCP hole pool */
-	uint32_t low_seq[2];    /* below: never seen, where no SYN told the beginning */
+	uint32_t holes[2];   /* list in the TCP hole pool */
+	uint32_t low_seq[2]; /* below: never seen, where no SYN told the beginning */
 	uint32_t isn[2];
-	uint64_t syn_ns[2];     /* first SYN or SYN-ACK of each end */
+	uint64_t syn_ns[2];           /* first SYN or SYN-ACK of each end */
 	uint32_t retransmits_base[2]; /* the kernel's count where ours began */
 	uint32_t retransmits_all[2];  /* ours since then */
 	/* third line: counters of this cycle */
 	uint64_t connect_ns[2] __attribute__((aligned(64))); /* sums */
-	uint32_t connects[2];   /* end 0/1 as client: SYN to SYN-ACK; as server: SYN-ACK to ACK */
+	uint32_t connects[2]; /* end 0/1 as client: SYN to SYN-ACK; as server: SYN-ACK to ACK */
 	uint32_t retransmits[2], syn_retransmits[2];
 	uint32_t established, closed, connect_failed, resets;
 } __attribute__((aligned(64)));
 
+/* Payload of which every byte has been seen, in order: on another interface that is a second sight,
+ * also where offloading has cut the packets differently there. */
+static inline bool flow_has_payload(const struct flow *f, const struct flow_cold *c,
+				    const struct packet *pkt)
+{
+	int e = pkt->end;
+
+	return f->state & FLOW_TCP && f->state & (uint32_t)FLOW_SEQ << e && pkt->payload_len &&
+	       !c->hole_count[e] && !(pkt->tcp_flags & TCP_SYN) &&
+	       (int32_t)(f->next_seq[e] - pkt->seq - pkt->payload_len) >= 0;
+}
+
 /* The same packet on another interface (bond and slave, bridge and veth): counted where it was seen
  * first. What differs between the two sights (MAC addresses, TTL, checksums) is not part of the
  * signature. */
-static inline bool flow_is_duplicate(struct flow *f, struct flow_sights *s,
-				     const struct packet *pkt)
+static inline bool flow_is_duplicate(struct flow *f, const struct flow_cold *c,
+				     struct flow_sights *s, const struct packet *pkt)
 {
 	int e = pkt->end, i;
 
 	if (!(f->state & (uint32_t)FLOW_SEEN << e)) {
-		memset(s->signatures[e], 0, sizeof(s->signatures[e])); /* the record's last flow's */
+		memset(s->signatures[e], 0,
+		       sizeof(s->signatures[e])); /* the record's last flow's */
 	} else if (pkt->iface != f->iface[e]) {
+		if (flow_has_payload(f, c, pkt))
+			return true;
 		for (i = 0; i < FLOW_SIGNATURES; i++)
 			if (s->signatures[e][i] == pkt->signature)
 				return true;
@@ -164,7 +180,7 @@ struct flow_table {
 	struct index index;
 	struct flow *flows;
 	struct flow_cold *cold;
-	struct flow_sights *sights; /* touched only where packets have an interface */
+	struct flow_sights *sights;        /* touched only where packets have an interface */
 	uint32_t used, unused_from, free;  /* records */
 	uint32_t *heads[FLOW_AGE_CLASSES]; /* a list per second */
 	uint32_t slots[FLOW_AGE_CLASSES];  /* lists of the class: its time-out in seconds + 2 */

@@ -9,15 +9,16 @@ cd "${top_builddir:?make check-valgrind sets it}" || exit 1
 grep -q 'fsanitize=address' Makefile && skip "valgrind cannot run a program built with sanitizers"
 
 passed=0 failed=0 skipped=0
-# run NAME COMMAND...: valgrind exits 99 where it found something, else as the program does
+# run NAME MOST COMMAND...: valgrind exits 99 where it found something, else as the program does; a
+# status up to MOST is well (1: a capture may be damaged on purpose)
 run() {
-	what=$1
-	shift
+	what=$1 most=$2
+	shift 2
 	valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,possible \
 		--errors-for-leak-kinds=definite "$@" >valgrind.out 2>&1
 	rc=$?
 	case $rc in
-	0) echo "ok $what"; passed=$((passed + 1)) ;;
+	0|"$most") echo "ok $what"; passed=$((passed + 1)) ;;
 	77) echo "skip $what"; skipped=$((skipped + 1)) ;;
 	*)
 		tail -n 40 valgrind.out
@@ -27,11 +28,11 @@ run() {
 }
 
 for test in ${unit_tests:-}; do
-	run "$test" "./$test"
+	run "$test" 0 "./$test"
 done
 for capture in "$top_srcdir"/docs/examples/*.pcap "$top_srcdir"/tests/fixtures/*/in.pcap; do
 	[ -f "$capture" ] || continue
-	run "read ${capture#"$top_srcdir"/}" ./flowline read --stats "$capture"
+	run "read ${capture#"$top_srcdir"/}" 1 ./flowline read --stats "$capture"
 done
 rm -f valgrind.out
 

@@ -146,12 +146,13 @@ def test_vlan_interface():
             ns.ip('link del vlan5')
 
 
-def check_once(name, p, way):
-    """3 MB and 2 MB over TCP, 100 datagrams: on however many interfaces, once."""
+def check_once(name, p, way, most=0):
+    """3 MB and 2 MB over TCP, 100 datagrams: on however many interfaces, once. most: segments that a kernel
+    has really sent again, as a busy machine makes it."""
     tcp, udp = p.where(transport='tcp'), p.where(transport='udp', dst_port='9001' if way > 0 else '*')
     eq(name + ' bytes', tcp.sums('bytes_written', 'bytes_read')[::way], (3 * MB, 2 * MB))
     eq(name + ' connections', tcp.sums('tcp_established', 'tcp_closed', 'tcp_connect_failed'), (1, 1, 0))
-    eq(name + ' sent again', tcp.sums('retransmits', 'retransmits_peer', 'tcp_syn_retransmits'), (0, 0, 0))
+    between(name + ' sent again', sum(tcp.sums('retransmits', 'retransmits_peer', 'tcp_syn_retransmits')), 0, most)
     eq(name + ' datagrams', udp.sums('packets_written', 'packets_read')[::way], (100, 0))
 
 
@@ -185,11 +186,13 @@ def test_bridge():
         ns_b.ip('addr add 10.75.0.2/24 dev wb')
         for through in (True, False):
             f = lab.Flowline(m)
+            before = sum(n.sent_again() for n in (ns_a, ns_b, m))
             server, address = (ns_b, '10.75.0.2') if through else (m, '10.75.0.3')
             transfer(ns_a, server, address, 3 * MB, 2 * MB)
             datagrams(ns_a, address, 100)
             p = f.stop()
-            check_once('through' if through else 'to the host', p.where('netflow'), 1 if through else -1)
+            check_once('through' if through else 'to the host', p.where('netflow'), 1 if through else -1,
+                       sum(n.sent_again() for n in (ns_a, ns_b, m)) - before)
             between('duplicates', p.where('flowline').sum('packets_duplicate'), 100, 1 << 20)
     finally:
         gone(m)
@@ -211,10 +214,11 @@ def test_router():
                 for name in ('ma', 'mb'):
                     m.quietly(['ethtool', '-K', name, 'gro', gro])
             f = lab.Flowline(m)
+            before = sum(n.sent_again() for n in (ns_a, ns_b))
             transfer(ns_a, ns_b, '10.76.2.2', 3 * MB, 2 * MB)
             datagrams(ns_a, '10.76.2.2', 100)
             p = f.stop()
-            check_once('GRO ' + gro, p.where('netflow'), 1)
+            check_once('GRO ' + gro, p.where('netflow'), 1, sum(n.sent_again() for n in (ns_a, ns_b)) - before)
     finally:
         gone(m)
 
