@@ -441,6 +441,45 @@ static void test_two_interfaces(void)
 	record_free(&r);
 }
 
+/* A router's two interfaces: many packets on one before the first on the other, and there
+ * offloading has cut them differently. What is really sent again, on the first, still counts. */
+static void test_batch_on_two_interfaces(void)
+{
+	static struct build b;
+	struct engine_config c;
+	struct engine *e;
+	struct record r;
+	uint32_t i, iface;
+
+	script_config(&c, &r);
+	e = script_engine(&c);
+	for (iface = 2; iface < 5; iface++) {
+		uint32_t cut = iface == 3 ? 500 : 1000; /* half as long on the second interface */
+
+		/* the third time: the last packet again on the first interface */
+		for (i = iface == 4 ? 99 : 0; i < 100000 / cut; i++) {
+			struct build_segment t = {
+			    .sport = 40000, .dport = 80, .seq = 1 + i * cut, .flags = TCP_ACK};
+			struct frame f;
+
+			build_payload(&b, NULL, cut);
+			build_tcp(&b, &t);
+			build_ipv4_fragment(&b, IP4(10, 0, 0, 1), IP4(10, 0, 0, 2), 6,
+					    (uint16_t)(i + iface * 1000), 0x4000);
+			f = build_frame(&b, LINK_RAW, SCRIPT_TIME + i);
+			f.iface = (uint16_t)(iface == 4 ? 2 : iface);
+			engine_frames(e, &f, 1);
+		}
+	}
+	engine_finish(e, 0);
+	CHECK_INT(r.net.packets_written, 101);
+	CHECK_INT(r.net.bytes_written, 100000);
+	CHECK_INT(r.net.retransmits, 1);
+	CHECK_INT(engine_stats(e)->packets_duplicate, 200);
+	engine_free(e);
+	record_free(&r);
+}
+
 /* All frames in one call, or each in its own: the same points. */
 static void test_batches(void)
 {
@@ -505,7 +544,8 @@ static void test_refused_configurations(void)
 TEST_MAIN({"any interval gives the same sums", test_any_interval},
 	  {"small tables", test_small_tables}, {"time jumps", test_time}, {"silence", test_idle},
 	  {"every frame is accounted for", test_accounting},
-	  {"a packet on two interfaces", test_two_interfaces}, {"batches", test_batches},
+	  {"a packet on two interfaces", test_two_interfaces},
+	  {"batches on two interfaces", test_batch_on_two_interfaces}, {"batches", test_batches},
 	  {"rules of what is left out", test_exclude_rules}, {"other rules", test_exclude_replaced},
 	  {"a flow left out late", test_exclude_flow},
 	  {"a DNS flow left out late", test_exclude_flow_dns},
