@@ -28,13 +28,13 @@ static bool key_has_dns_port(const struct engine *e, const struct flow_key *k)
 
 static void on_flow_end(void *ctx, uint32_t n, enum flow_end_reason reason);
 static void on_points_full(void *ctx);
-static void prepare_report(void *ctx, const uint32_t *flows, unsigned int n);
+static void prepare_ends(void *ctx, const uint32_t *flows, unsigned int n);
 
 static int make_tables(struct engine *e)
 {
 	const struct engine_config *c = &e->config;
 	struct flow_table_config ft = {
-	    .max_flows = c->max_flows, .end = on_flow_end, .prepare = prepare_report, .ctx = e};
+	    .max_flows = c->max_flows, .end = on_flow_end, .prepare = prepare_ends, .ctx = e};
 	struct points_config pc = {.max_netflow = 2 * c->max_flows + 1024,
 				   .max_transactions =
 				       4 * (c->max_dns_pending + c->max_http_pending + BATCH),
@@ -224,6 +224,22 @@ static void mark_dirty(struct engine *e, uint32_t n)
 	e->dirty[e->ndirty++] = n;
 }
 
+/* Of the flows about to end those that may have something to report. */
+static void prepare_ends(void *ctx, const uint32_t *flows, unsigned int n)
+{
+	struct engine *e = ctx;
+	uint32_t due[FLOW_SWEEP];
+	unsigned int i, ndue = 0;
+
+	for (i = 0; i < n; i++) {
+		uint32_t state = e->table.flows[flows[i]].state;
+
+		if (state & FLOW_DIRTY || (state & (FLOW_TCP | FLOW_CLOSED)) == FLOW_TCP)
+			due[ndue++] = flows[i];
+	}
+	prepare_report(e, due, ndue);
+}
+
 static void on_flow_end(void *ctx, uint32_t n, enum flow_end_reason reason)
 {
 	struct engine *e = ctx;
@@ -233,8 +249,7 @@ static void on_flow_end(void *ctx, uint32_t n, enum flow_end_reason reason)
 	if (f->state & FLOW_TCP && !(f->state & FLOW_EXCLUDED)) {
 		if (f->state & FLOW_STREAM)
 			stream_close(e->streams, f, c);
-		tcp_end(&e->tcp, f, c, reason);
-		if (c->closed || c->connect_failed)
+		if (tcp_end(&e->tcp, f, c, reason))
 			f->state |= FLOW_DIRTY;
 	}
 	if (f->state & FLOW_DIRTY)

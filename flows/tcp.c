@@ -69,19 +69,23 @@ void tcp_restart(struct tcp *t, struct flow *f, struct flow_cold *c, uint64_t no
 	}
 }
 
-void tcp_end(struct tcp *t, struct flow *f, struct flow_cold *c, enum flow_end_reason reason)
+bool tcp_end(struct tcp *t, struct flow *f, struct flow_cold *c, enum flow_end_reason reason)
 {
-	bool talked = f->state & (3 * FLOW_OTHER);
+	bool talked = f->state & (3 * FLOW_OTHER), counted = false;
 
 	if (!(f->state & FLOW_CLOSED) && reason != FLOW_END_EVICTED) {
-		if (f->state & (3 * (FLOW_SYN | FLOW_SYNACK)) && !talked)
+		if (f->state & (3 * (FLOW_SYN | FLOW_SYNACK)) && !talked) {
 			c->connect_failed++;
-		else if (talked && reason != FLOW_END_FINISH &&
-			 (f->state & (3 * FLOW_FIN) || reason == FLOW_END_REUSED))
+			counted = true;
+		} else if (talked && reason != FLOW_END_FINISH &&
+			   (f->state & (3 * FLOW_FIN) || reason == FLOW_END_REUSED)) {
 			c->closed++;
+			counted = true;
+		}
 		f->state |= FLOW_CLOSED;
 	}
 	tcp_seq_reset(t, c);
+	return counted;
 }
 
 /* --- round-trip times

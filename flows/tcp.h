@@ -56,8 +56,8 @@ static inline enum flow_age_class tcp_age_class(const struct flow *f)
 }
 
 /* The flow ends or is reused: count an attempt that came to nothing, an end that had only half been
- * seen; give the holes back. */
-void tcp_end(struct tcp *t, struct flow *f, struct flow_cold *c, enum flow_end_reason reason);
+ * seen; give the holes back. True: something was counted. */
+bool tcp_end(struct tcp *t, struct flow *f, struct flow_cold *c, enum flow_end_reason reason);
 
 /* --- flows/tcp_seq.c: for tcp.c and its test --- */
 

@@ -53,6 +53,8 @@ void tcp_seq_reset(struct tcp *t, struct flow_cold *c)
 {
 	int end;
 
+	if (!(c->hole_count[0] | c->hole_count[1]))
+		return; /* nearly always; the lists are on another line of the cache */
 	for (end = 0; end < 2; end++) {
 		while (c->holes[end] != FLOW_NONE) {
 			uint32_t n = c->holes[end];
