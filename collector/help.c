@@ -25,6 +25,7 @@ static const char program_help[] =
     "Commands:\n"
     "  read FILE...   points of capture files (pcap, pcapng; - is standard input)\n"
     "  run            points of live traffic\n"
+    "  status         how the running 'flowline run' is doing\n"
     "  filters        show the programs that run inside the kernel\n"
     "  check-config FILE...  tell what is wrong with configuration files\n"
     "  help COMMAND   options and examples of a command (also: COMMAND --help)\n"
@@ -34,6 +35,8 @@ static const char program_help[] =
     "  flowline read trace.pcap                  points of a capture\n"
     "  sudo flowline run --interval 10s          all interfaces, points every 10 s\n"
     "  sudo flowline run -i eth0 --duration 1m   one interface, one minute\n"
+    "  sudo flowline run -o http://influx:8086   to a backend (InfluxDB and others)\n"
+    "  flowline status                           rates, drops, outputs, top talkers\n"
     "  flowline --print-default-config           every setting of flowline.yaml(5)\n"
     "  flowline check-config flowline.yaml       all mistakes, with line and column\n"
     "\n"
@@ -57,7 +60,9 @@ static const char read_tail[] =
     "  sudo tcpdump -i eth0 -w - | flowline read --stats -\n"
     "      from a pipe, and what was seen as a table at the end\n"
     "  zcat trace.pcap.gz | flowline read -o file:points.line -\n"
-    "      a compressed capture, points into a file\n";
+    "      a compressed capture, points into a file\n"
+    "  flowline read -o 'http://127.0.0.1:8086/write?db=flowline' trace.pcap\n"
+    "      into a database of InfluxDB\n";
 
 static const char run_head[] =
     "usage: flowline run [OPTION]...\n"
@@ -76,6 +81,8 @@ static const char run_tail[] =
     "      all interfaces, points every minute on standard output\n"
     "  sudo flowline run -i eth0 -i wg0 --interval 10s -o file:/var/log/flowline.line\n"
     "      two interfaces, points every ten seconds into a file\n"
+    "  sudo flowline run -o http://victoria:8428 -o unix:/run/telegraf/flowline.sock\n"
+    "      to two backends; passwords and tokens stand in flowline.yaml(5)\n"
     "  sudo flowline run --duration 10s --interval 5s --stats\n"
     "      ten seconds, then a table of what was seen and lost\n"
     "  sudo flowline run --tag env=prod --tag rack=r12 --dns-ports 53,5300\n"
@@ -93,6 +100,22 @@ static const char filters_tail[] =
     "  flowline filters\n"
     "  flowline filters --dns-ports 53,5300 --tunnels inner\n"
     "      the programs that 'flowline run' would load with these options\n";
+
+static const char status_head[] =
+    "usage: flowline status [OPTION]...\n"
+    "\n"
+    "Asks the running 'flowline run' how it is doing and prints its state, rates, drops by\n"
+    "cause, outputs and how far behind they are, the spool and the top talkers.\n"
+    "Where it asks: --socket, else status.socket of the configuration, which is read as\n"
+    "'flowline run' reads it.\n";
+
+static const char status_tail[] = "\n"
+				  "Examples:\n"
+				  "  flowline status\n"
+				  "  flowline status --json\n"
+				  "      the same for programs\n"
+				  "  flowline status --socket /run/flowline-2/status.sock\n"
+				  "      of another one\n";
 
 static const char check_head[] =
     "usage: flowline check-config [FILE]...\n"
@@ -153,6 +176,8 @@ void help_print(unsigned int command)
 		head = filters_head, tail = filters_tail;
 	else if (command == COMMAND_CHECK)
 		head = check_head, tail = check_tail;
+	else if (command == COMMAND_STATUS)
+		head = status_head, tail = status_tail;
 	fputs(head, stdout);
 	if (!tail)
 		return;

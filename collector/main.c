@@ -34,6 +34,8 @@ static int dispatch(const struct options *o)
 	case COMMAND_RUN:
 		signal(SIGPIPE, SIG_IGN);
 		return command_run(o);
+	case COMMAND_STATUS:
+		return command_status(o);
 	case COMMAND_FILTERS:
 		return command_filters(o);
 	case COMMAND_CHECK:

@@ -22,12 +22,13 @@
 #define NS_PER_MS 1000000ULL
 
 #define READ_RUN (COMMAND_READ | COMMAND_RUN)
-#define ALL      (COMMAND_READ | COMMAND_RUN | COMMAND_FILTERS)
+#define CAPTURES (COMMAND_READ | COMMAND_RUN | COMMAND_FILTERS)
+#define ALL      (CAPTURES | COMMAND_STATUS)
 
 enum { OPTIONS_MOST = 40, LONG_BASE = 256 };
 
-static const char *const command_names[] = {"read", "run",     "filters",
-					    "help", "version", "check-config"};
+static const char *const command_names[] = {"read",    "run",          "filters", "help",
+					    "version", "check-config", "status"};
 
 #define NCOMMANDS (sizeof(command_names) / sizeof(command_names[0]))
 
@@ -88,6 +89,22 @@ static void parse_quiet(struct options *o, const char *arg)
 	o->quiet = true;
 }
 
+static void parse_json(struct options *o, const char *arg)
+{
+	(void)arg;
+	o->json = true;
+}
+
+static void parse_socket(struct options *o, const char *arg)
+{
+	if (!*arg)
+		mistake(o, "--socket: '' will not do: want a path, such as "
+			   "/run/flowline/status.sock");
+	if (o->socket)
+		mistake(o, "--socket: '%s' is a second socket: give one", arg);
+	o->socket = arg;
+}
+
 static void parse_config(struct options *o, const char *arg)
 {
 	if (o->config_file)
@@ -129,9 +146,12 @@ static const struct option_spec specs[] = {
     {"ring-size", 0, "SIZE", COMMAND_RUN, SETTING("capture.ring_size"),
      "memory for packets on the way from the kernel, for each\n"
      "interface named. Default: 4M"},
-    {"output", 'o', "SINK", READ_RUN, LIST("outputs", OPTION_WHOLE),
-     "where points go: - (standard output, the default) or\n"
-     "file:PATH (appended to)"},
+    {"output", 'o', "OUTPUT", READ_RUN, LIST("outputs", OPTION_WHOLE),
+     "where points go (repeat it; replaces the configuration's):\n"
+     "- (standard output, the default), file:PATH (appended to),\n"
+     "http://HOST:PORT, https://HOST:PORT (InfluxDB and all that\n"
+     "speak its protocol), unix:PATH, unixgram:PATH or\n"
+     "udp:HOST:PORT"},
     /* short cycles are for trying things out, not for a file that stays */
     {"interval", 0, "TIME", READ_RUN, FROM("interval", 10 * NS_PER_MS),
      "length of a cycle: points are written at its end. Default: 60s"},
@@ -140,7 +160,7 @@ static const struct option_spec specs[] = {
      "a flow is src. run knows the host's own addresses"},
     {"no-fold", 0, NULL, READ_RUN, TURNS("points.fold_client_port", "false"),
      "write client ports as they are, not as *"},
-    {"dns-ports", 0, "PORTS", ALL, SETTING("dns.ports"),
+    {"dns-ports", 0, "PORTS", CAPTURES, SETTING("dns.ports"),
      "ports on which DNS is spoken, a comma list. Default: 53"},
     {"dns-timeout", 0, "TIME", READ_RUN, SETTING("dns.timeout"),
      "a DNS query without answer is given up. Default: 5s"},
@@ -148,7 +168,7 @@ static const struct option_spec specs[] = {
      "an HTTP request without response is given up. Default: 60s"},
     {"http-max-path", 0, "BYTES", READ_RUN, SETTING("http.max_path"),
      "longer HTTP paths are cut. Default: 150"},
-    {"tunnels", 0, "SIDE", ALL, SETTING("capture.tunnels"),
+    {"tunnels", 0, "SIDE", CAPTURES, SETTING("capture.tunnels"),
      "inner: VXLAN and Geneve are looked into; outer (default):\n"
      "they are UDP flows"},
     {"max-flows", 0, "COUNT", READ_RUN, SETTING("flows.max_flows"),
@@ -160,6 +180,9 @@ static const struct option_spec specs[] = {
     {"stats", 0, NULL, READ_RUN, OWN(parse_stats),
      "at the end, a table of what was seen, used and lost, on\n"
      "standard error"},
+    {"json", 0, NULL, COMMAND_STATUS, OWN(parse_json), "as JSON, for programs"},
+    {"socket", 0, "PATH", COMMAND_STATUS, OWN(parse_socket),
+     "ask at this socket. Default: status.socket of the\nconfiguration"},
     {"verbose", 'v', NULL, ALL, TURNS("log.level", "debug"), "say more on standard error"},
     {"quiet", 'q', NULL, ALL, "log.level", "error", OPTION_REPLACE, 0, parse_quiet,
      "say nothing but errors"},
@@ -314,7 +337,7 @@ static void apply_given(struct options *o, const struct given *given, size_t i)
 	snprintf(name, sizeof(name), "--%s", spec->name);
 	place.path = name;
 	how.append =
-	    spec->how == OPTION_ADD || (spec->how == OPTION_COLLECT && given_before(given, i));
+	    spec->how == OPTION_ADD || (spec->how != OPTION_REPLACE && given_before(given, i));
 	how.one = spec->how == OPTION_ADD || spec->how == OPTION_WHOLE;
 	if (spec->how == OPTION_ADD && same_tag_before(given, i))
 		mistake(o, "--%s: '%.*s' is given twice: leave one out", spec->name,
@@ -367,7 +390,8 @@ static void load_config(struct options *o, char *const *env)
 	for (; !o->config_file && env && *env; env++)
 		if (!strncmp(*env, name, sizeof(name) - 1))
 			o->config_file = *env + sizeof(name) - 1;
-	if (!o->config_file && o->command == COMMAND_RUN && access(CONF_DEFAULT_FILE, F_OK) == 0)
+	if (!o->config_file && access(CONF_DEFAULT_FILE, F_OK) == 0 &&
+	    (o->command == COMMAND_RUN || (o->command == COMMAND_STATUS && !o->socket)))
 		o->config_file = CONF_DEFAULT_FILE;
 	if (!o->config_file || !*o->config_file)
 		return;
@@ -396,14 +420,19 @@ static void check_words(struct options *o)
 	if (o->command == COMMAND_CHECK)
 		return;
 	for (i = 0; i < o->nfiles && o->command != COMMAND_HELP; i++) {
-		if (o->command == COMMAND_RUN)
+		char shown[CONF_SHOWN_SIZE];
+
+		conf_shown(o->files[i], shown);
+		if (o->command == COMMAND_RUN && strstr(o->files[i], "://"))
+			mistake(o, "run: unexpected '%s': an output is named with -o", shown);
+		else if (o->command == COMMAND_RUN)
 			mistake(o,
 				"run: unexpected '%s': an interface is named with -i %s, a "
 				"capture file is for 'flowline read'",
-				o->files[i], o->files[i]);
+				shown, shown);
 		else
 			mistake(o, "%s: unexpected '%s': leave it out", command_name(o->command),
-				o->files[i]);
+				shown);
 	}
 }
 
@@ -421,14 +450,14 @@ static void unknown_command(struct options *o, const char *word)
 	else if (!strcmp(word, "-") || access(word, F_OK) == 0)
 		mistake(o, "unknown command '%s' (did you mean 'flowline read %s'?)", word, word);
 	else
-		mistake(o, "unknown command '%s': want read, run, filters or check-config", word);
+		mistake(o, "unknown command '%s': want read, run, status, filters or check-config",
+			word);
 }
 
 int options_from_conf(struct options *o)
 {
 	const struct conf *c = &o->conf;
-	const struct conf_output *out = &c->outputs.v[0];
-	size_t size = out->path ? strlen(out->path) + sizeof("file:") : 2, i;
+	size_t i;
 
 	o->ring_bytes = c->capture.ring_bytes;
 	o->tunnels_inner = c->capture.tunnels == CONF_TUNNELS_INNER;
@@ -450,11 +479,6 @@ int options_from_conf(struct options *o)
 	o->ntags = c->tags.n;
 	snprintf(o->host, sizeof(o->host), "%s", c->host);
 	o->log_level = (enum log_level)c->log.level;
-	free(o->sink);
-	o->sink = malloc(size);
-	if (!o->sink)
-		return -ENOMEM;
-	snprintf(o->sink, size, "%s%s", out->path ? "file:" : "-", out->path ? out->path : "");
 	return 0;
 }
 
@@ -469,6 +493,8 @@ static void configure(struct options *o, const struct given *given, size_t n, ch
 	(void)err; /* counted in errors */
 	for (i = 0; i < n; i++)
 		apply_given(o, given, i);
+	if (!o->errors.n && conf_check(&o->conf, &o->errors))
+		return; /* told */
 	if (!o->errors.n && options_from_conf(o))
 		conf_errors_add(&o->errors, "memory was refused");
 }
@@ -552,8 +578,6 @@ int options_parse(struct options *o, int argc, char **argv, char *const *env)
 void options_free(struct options *o)
 {
 	conf_free(&o->conf);
-	free(o->sink);
-	o->sink = NULL;
 	o->ntags = 0;
 }
 

@@ -24,8 +24,9 @@ enum {
 	COMMAND_HELP = 1 << 3,
 	COMMAND_VERSION = 1 << 4,
 	COMMAND_CHECK = 1 << 5,
-	COMMAND_DEFAULTS = 1 << 6, /* --print-default-config */
-	COMMAND_MANUAL = 1 << 7,   /* --print-config-manual, for the build */
+	COMMAND_STATUS = 1 << 6,
+	COMMAND_DEFAULTS = 1 << 7, /* --print-default-config */
+	COMMAND_MANUAL = 1 << 8,   /* --print-config-manual, for the build */
 };
 
 enum {
@@ -56,20 +57,22 @@ struct options {
 	bool tunnels_inner;
 	struct ip_net local[OPTIONS_MAX_NETS];
 	size_t nlocal;
-	char *sink;                             /* "-" or "file:PATH"; owned */
 	struct line_tag tags[OPTIONS_MAX_TAGS]; /* borrowed from conf */
 	size_t ntags;
 	char host[OPTIONS_HOST_SIZE]; /* "": ask the system */
 	bool stats;
 	bool quiet;
+	bool json;          /* status */
+	const char *socket; /* status: borrowed from argv; NULL: conf.status.socket */
 	enum log_level log_level;
 	struct conf_errors errors;
 	bool misused; /* an error is of the command line, not of the configuration alone */
 };
 
-/* Read argv, env and the configuration file that they name (run: or CONF_DEFAULT_FILE where it
- * exists). 0, or FL_EUSAGE with all that is wrong in o->errors. argv and env must outlive o; argv
- * may be put in another order (getopt_long). Needs options_free() in every case. */
+/* Read argv, env and the configuration file that they name (run, and status without --socket: or
+ * CONF_DEFAULT_FILE where it exists). 0, or FL_EUSAGE with all that is wrong in o->errors. argv and
+ * env must outlive o; argv may be put in another order (getopt_long). Needs options_free() in every
+ * case. */
 int options_parse(struct options *o, int argc, char **argv, char *const *env) MUST_CHECK;
 void options_free(struct options *o);
 
@@ -92,7 +95,7 @@ struct option_spec {
 		OPTION_REPLACE, /* the last one counts */
 		OPTION_COLLECT, /* a list: all of them */
 		OPTION_ADD,     /* a list: they are added to the configuration's */
-		OPTION_WHOLE,   /* a list of one: commas are part of it */
+		OPTION_WHOLE,   /* a list: all of them, and commas are part of them */
 	} how;
 	uint64_t least; /* 0: as the setting */
 	/* One that is not. */

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "collector/outlets.h"
 #include "common/log.h"
 #include "geoip/address_class.h"
 
@@ -42,13 +43,20 @@ static void give_frames(void *ctx, const struct frame *frames, size_t n)
 	engine_frames(ctx, frames, n);
 }
 
-/* Counts of an output that came after others. */
-static void add_sink(struct sink_stats *sum, const struct sink_stats *more)
+static void sum_outputs(struct sink_sums *out, const struct outputs *os)
 {
-	sum->points_written += more->points_written;
-	sum->points_lost += more->points_lost;
-	sum->errors += more->errors;
-	sum->bytes_written += more->bytes_written;
+	struct output_stats sum;
+
+	outputs_sum(os, &sum);
+	out->points_made = sum.points_made;
+	out->points_written = sum.points_delivered;
+	out->points_lost = sum.points_lost;
+	out->points_spooled = sum.points_spooled;
+	out->points_queued = sum.points_queued;
+	out->points_found = sum.points_found;
+	out->errors = sum.errors;
+	out->retries = sum.retries;
+	out->bytes_written = sum.bytes_sent;
 }
 
 static void add_stages(struct stats_stages *sum, const struct stages *s)
@@ -62,8 +70,7 @@ void pipeline_measure(struct pipeline *p)
 	struct stats_totals *t = &p->now;
 
 	t->engine = *engine_stats(p->engine);
-	t->sink = p->closed;
-	add_sink(&t->sink, sink_stats(p->stages->sink));
+	sum_outputs(&t->sink, p->outputs);
 	t->stages = p->closed_stages;
 	add_stages(&t->stages, p->stages);
 	t->processes = p->owners != NULL;
@@ -77,11 +84,35 @@ void pipeline_measure(struct pipeline *p)
 	t->elapsed_ns = monotonic_ns() - p->start_ns;
 }
 
+/* How one output is, as a point with the tag output. */
+static void put_output(struct pipeline *p, size_t i, uint64_t time_ns,
+		       const struct point_sink *lines)
+{
+	struct self_field fields[STATS_FIELDS_MOST];
+	struct output_stats stats, *before = &p->before_outputs[i];
+	struct point point;
+
+	if (!outputs_stats(p->outputs, i, &stats))
+		return;
+	if (strcmp(before->name, stats.name))
+		memset(before, 0, sizeof(*before));
+	memset(&point, 0, sizeof(point));
+	point.kind = POINT_SELF;
+	point.time_ns = time_ns;
+	point.u.self.output = stats.name;
+	point.u.self.source = "output";
+	point.u.self.nfields = outlet_fields(before, &stats, time_ns, fields);
+	point.u.self.fields = fields;
+	*before = stats;
+	lines->put(lines->ctx, &point);
+}
+
 static void put_self(struct pipeline *p, uint64_t time_ns)
 {
 	struct self_field fields[STATS_FIELDS_MOST];
 	struct point_sink lines = line_writer_sink(p->stages->writer);
 	struct point point;
+	size_t i;
 
 	pipeline_measure(p);
 	memset(&point, 0, sizeof(point));
@@ -91,15 +122,22 @@ static void put_self(struct pipeline *p, uint64_t time_ns)
 	point.u.self.source = p->source_name;
 	point.u.self.nfields = stats_fields(&p->before, &p->now, fields);
 	point.u.self.fields = fields;
+	p->cycle_from = p->before;
 	p->before = p->now;
+	p->cycles++;
 	lines.put(lines.ctx, &point);
+	for (i = 0; i < outputs_n(p->outputs); i++)
+		put_output(p, i, time_ns, &lines);
 }
 
 /* The engine's sink: the stages', and at the cycle's end the point about this program itself. */
 static void put_point(void *ctx, const struct point *point)
 {
-	const struct point_sink *first = &((struct pipeline *)ctx)->stages->first;
+	struct pipeline *p = ctx;
+	const struct point_sink *first = &p->stages->first;
 
+	if (p->live)
+		talkers_add(&p->talkers, point);
 	first->put(first->ctx, point);
 }
 
@@ -109,14 +147,14 @@ static void end_cycle(void *ctx, uint64_t cycle_end_ns)
 	struct stages *s = p->stages;
 	struct point_sink lines = line_writer_sink(s->writer);
 
+	if (p->live)
+		talkers_end_cycle(&p->talkers);
 	s->first.end(s->first.ctx, cycle_end_ns);
-	p->error = line_writer_error(s->writer);
-	if (!p->source_name || p->error == -EPIPE)
-		return;
-	put_self(p, cycle_end_ns);
-	lines.end(lines.ctx, cycle_end_ns);
-	if (!p->error)
-		p->error = line_writer_error(s->writer);
+	if (p->source_name) {
+		put_self(p, cycle_end_ns);
+		lines.end(lines.ctx, cycle_end_ns);
+	}
+	p->error = outputs_error(p->outputs);
 }
 
 static int no_memory(const char *what)
@@ -147,26 +185,14 @@ static int open_encoder(struct stages *s, const struct options *o)
 	return s->encoder ? 0 : no_memory("the output");
 }
 
-/* sink: one that is open already, which is taken over; NULL: open what the options name. */
-static int open_output(struct stages *s, const struct options *o, struct sink *sink)
+static int open_writer(struct stages *s, const struct options *o, struct outputs *outputs)
 {
-	const char *message = NULL;
 	int err = open_encoder(s, o);
 
-	s->sink_name = strcmp(o->sink, "-") ? o->sink : "standard output";
-	if (!err && !sink) {
-		err = sink_open(&s->sink, o->sink, &message);
-		if (err)
-			log_error("%s", message ? message : fl_strerror(err));
-	}
 	if (err)
 		return err;
-	s->writer = line_writer_new(s->encoder, sink ? sink : s->sink);
-	if (!s->writer)
-		return no_memory("the output");
-	if (sink)
-		s->sink = sink;
-	return 0;
+	s->writer = line_writer_new(s->encoder, outputs);
+	return s->writer ? 0 : no_memory("the output");
 }
 
 /* The stage that leaves out tags and limits series, where the options want one. */
@@ -193,55 +219,44 @@ static int open_merge(struct stages *s, const struct options *o, const struct pi
 	return s->merge ? 0 : no_memory("merging points");
 }
 
-/* 0, or what closing the output said, which is logged. */
-static int close_stages(struct pipeline *p, struct stages *s)
+static void close_stages(struct pipeline *p, struct stages *s)
 {
-	int err = 0, closed = 0;
-
 	if (!s)
-		return 0;
+		return;
 	add_stages(&p->closed_stages, s);
 	enrich_close(&s->enrich);
 	merge_free(s->merge);
 	line_writer_free(s->writer);
-	if (s->sink) {
-		err = sink_flush(s->sink);
-		add_sink(&p->closed, sink_stats(s->sink));
-		closed = sink_close(s->sink);
-	}
 	line_encoder_free(s->encoder);
-	err = err ? err : closed;
-	if (err && !p->error)
-		log_error("%s: the last points may be lost: %s", s->sink_name, fl_strerror(err));
 	free(s);
-	return err;
 }
 
-/* same: stages whose open databases and standard output go over; they are taken from
- * it only when all else is well (pipeline_change()). */
-static int open_stages(struct pipeline *p, const struct options *o, const struct stages *same,
-		       bool same_geoip, struct stages **out)
+/* same_geoip: open databases go over from the stages before, when all else is well
+ * (pipeline_change()). */
+static int open_stages(struct pipeline *p, const struct options *o, bool same_geoip,
+		       struct stages **out)
 {
 	const struct conf *conf = &o->conf;
 	struct stages *s = calloc(1, sizeof(*s));
-	bool same_sink = same && !strcmp(o->sink, "-") && !strcmp(sink_spec(same->sink), "-");
 	int err;
 
 	*out = NULL;
 	if (!s)
 		return no_memory("the output");
-	err = open_output(s, o, same_sink ? same->sink : NULL);
+	err = open_writer(s, o, p->outputs);
 	if (!err)
 		err = open_merge(s, o, p);
+	if (err) {
+		close_stages(p, s);
+		return err;
+	}
 	s->enrich.next = s->merge ? merge_sink(s->merge) : line_writer_sink(s->writer);
-	if (!err && !same_geoip)
+	if (!same_geoip)
 		err = enrich_open(&s->enrich, (const char *const *)conf->geoip.databases.v,
 				  conf->geoip.databases.n, conf->geoip.language,
 				  conf->geoip.coordinates);
 	if (err) {
-		if (same_sink)
-			s->sink = NULL;
-		(void)close_stages(p, s);
+		close_stages(p, s);
 		return err;
 	}
 	s->first = enrich_sink(&s->enrich);
@@ -333,46 +348,53 @@ int pipeline_open(struct pipeline *p, const struct options *o, const struct pipe
 	p->max_flows = o->max_flows ? (size_t)o->max_flows : max_flows;
 	p->live = live != NULL;
 	p->start_ns = monotonic_ns();
+	talkers_init(&p->talkers);
 	err = open_excludes(&p->excludes, o, p->live);
 	if (!err)
-		err = open_stages(p, o, NULL, false, &p->stages);
+		err = outlets_open(&p->outputs, &o->conf, p->live);
+	if (!err)
+		err = open_stages(p, o, false, &p->stages);
 	if (!err)
 		err = open_engine(p, o, live);
 	if (err)
-		(void)pipeline_close(p);
+		pipeline_close(p);
 	return err;
 }
 
-int pipeline_change(struct pipeline *p, const struct options *o, bool same_geoip, uint64_t now_ns)
+int pipeline_change(struct pipeline *p, const struct options *before, const struct options *o,
+		    bool same_geoip, uint64_t now_ns)
 {
 	struct stages *old = p->stages, *next;
 	struct excludes excludes;
+	struct outlets *outlets;
 	struct engine_config c;
-	bool same_sink;
 	int err;
 
 	err = open_excludes(&excludes, o, p->live);
 	if (err)
 		return err;
-	err = open_stages(p, o, old, same_geoip, &next);
+	err = open_stages(p, o, same_geoip, &next);
 	if (err) {
 		excludes_free(&excludes);
 		return err;
 	}
+	err = outlets_prepare(&outlets, p->outputs, &before->conf, &o->conf);
+	if (err) {
+		close_stages(p, next);
+		excludes_free(&excludes);
+		return err;
+	}
 	engine_end_cycle(p->engine, now_ns);
-	same_sink = next->sink == old->sink;
-	if (same_sink)
-		old->sink = NULL;
 	if (same_geoip) {
 		next->enrich.geoip = old->enrich.geoip;
 		old->enrich.geoip = NULL;
 		next->first = enrich_sink(&next->enrich);
 	}
 	p->stages = next;
-	err = close_stages(p, old);
-	(void)err;
-	if (!same_sink)
-		p->error = 0; /* of the old output; the new one's next flush says how it is */
+	close_stages(p, old);
+	outputs_flush(p->outputs);
+	outlets_apply(outlets, p->outputs);
+	p->error = outputs_error(p->outputs);
 	engine_config_of(&c, o);
 	engine_reconfigure(p->engine, &c);
 	excludes_free(&p->excludes);
@@ -381,31 +403,36 @@ int pipeline_change(struct pipeline *p, const struct options *o, bool same_geoip
 	return 0;
 }
 
-int pipeline_finish(struct pipeline *p, uint64_t end_ns, bool table)
+void pipeline_poll(struct pipeline *p)
 {
-	int err, before = p->error;
+	outputs_poll(p->outputs);
+	p->error = outputs_error(p->outputs);
+}
+
+int pipeline_finish(struct pipeline *p, uint64_t end_ns, uint64_t stop_ns, bool table)
+{
+	uint64_t now_ns;
+	int err;
 
 	engine_finish(p->engine, end_ns);
-	err = sink_flush(p->stages->sink);
+	now_ns = monotonic_ns();
+	err = outputs_end(p->outputs, p->live ? now_ns + stop_ns : UINT64_MAX);
+	p->error = p->error ? p->error : err;
 	pipeline_measure(p);
-	p->error = before ? before : p->error ? p->error : err;
 	if (p->error == -EPIPE || err == -EPIPE)
-		log_error("%s: its reader has gone; %" PRIu64 " points were written, %" PRIu64
-			  " were lost",
-			  p->stages->sink_name, p->now.sink.points_written,
-			  p->now.sink.points_lost);
+		log_error("the reader of the points has gone; %" PRIu64
+			  " points were written, %" PRIu64 " were lost",
+			  p->now.sink.points_written, p->now.sink.points_lost);
 	if (table)
 		stats_print(stderr, &p->now);
 	return p->error;
 }
 
-int pipeline_close(struct pipeline *p)
+void pipeline_close(struct pipeline *p)
 {
-	int err;
-
 	engine_free(p->engine);
-	err = close_stages(p, p->stages);
+	close_stages(p, p->stages);
+	outputs_free(p->outputs);
 	excludes_free(&p->excludes);
 	memset(p, 0, sizeof(*p));
-	return err;
 }

@@ -14,11 +14,12 @@
 #include "collector/options.h"
 #include "collector/source.h"
 #include "collector/stats.h"
+#include "collector/talkers.h"
 #include "common/error.h"
 #include "flows/engine.h"
 #include "output/line.h"
 #include "output/merge.h"
-#include "output/sink.h"
+#include "output/outputs.h"
 #include "output/writer.h"
 
 /* What a point passes on its way out. */
@@ -28,27 +29,29 @@ struct stages {
 	struct point_sink first; /* behind the engine */
 	struct line_encoder *encoder;
 	struct line_writer *writer;
-	struct sink *sink;
-	const char *sink_name; /* borrowed from the options */
 };
 
 struct pipeline {
 	struct engine *engine;
 	struct stages *stages;
+	struct outputs *outputs;
+	struct talkers talkers;   /* of a live run */
 	struct excludes excludes; /* of the options */
 	size_t max_flows;
 	bool live;
 	struct frame_sink frames; /* give frames to this */
-	int error;                /* of the output, of the last flush; 0: all well */
+	int error;                /* of the outputs (outputs_error()); 0: they can be written to */
 	/* Self-measurement: */
 	void (*source_stats)(void *ctx, struct source_stats *sum); /* asked at each cycle's end */
 	void *source_ctx;
-	const char *source_name;  /* tag source of the point `flowline`; NULL: no such point */
-	struct owners *owners;    /* borrowed; NULL: processes are not asked for */
-	struct sink_stats closed; /* of outputs that are no more */
+	const char *source_name; /* tag source of the point `flowline`; NULL: no such point */
+	struct owners *owners;   /* borrowed; NULL: processes are not asked for */
 	struct stats_stages closed_stages;
-	struct stats_totals now, before;
-	uint64_t start_ns; /* monotonic clock */
+	struct stats_totals now, before; /* before: at the end of the last cycle, and */
+	struct stats_totals cycle_from;  /* of the one before that */
+	unsigned int cycles;             /* that have ended */
+	struct output_stats before_outputs[OUTPUTS_MOST]; /* as before */
+	uint64_t start_ns;                                /* monotonic clock */
 };
 
 /* What only a live run has. */
@@ -65,22 +68,25 @@ struct pipeline_live {
 int pipeline_open(struct pipeline *p, const struct options *o, const struct pipeline_live *live,
 		  size_t max_flows) MUST_CHECK;
 
-/* Other options (which must outlive p, or be changed again), in the middle of a live run: the cycle
- * ends at now_ns (packet time) as the old ones say; then a file is opened anew, and the engine is
- * told what it can change. Where something of the new options cannot be had, that is logged and all
- * is left as it was: 0, or negative. same_geoip: its databases stay open as they are. */
-int pipeline_change(struct pipeline *p, const struct options *o, bool same_geoip,
-		    uint64_t now_ns) MUST_CHECK;
+/* Other options (which must outlive p, or be changed again; those of before are in `before`), in
+ * the middle of a live run: the cycle ends at now_ns (packet time) as the old ones say; then
+ * outputs come and go and files are opened anew, and the engine is told what it can change. Where
+ * something of the new options cannot be had, that is logged and all is left as it was: 0, or
+ * negative. same_geoip: its databases stay open as they are. */
+int pipeline_change(struct pipeline *p, const struct options *before, const struct options *o,
+		    bool same_geoip, uint64_t now_ns) MUST_CHECK;
 
 /* Bring p->now up to date. */
 void pipeline_measure(struct pipeline *p);
 
-/* End of the input: what is pending is written (engine_finish), the table is shown. 0, or the first
- * error of the output, which is logged. */
-int pipeline_finish(struct pipeline *p, uint64_t end_ns, bool table) MUST_CHECK;
+/* From time to time in a live run: how the outputs are. */
+void pipeline_poll(struct pipeline *p);
 
-/* 0, or what closing the output said, which is logged. */
-int pipeline_close(struct pipeline *p);
+/* End of the input: what is pending is written (engine_finish), the outputs end (live: they have
+ * stop_ns for it), the table is shown. 0, or the first error of an output, which is logged. */
+int pipeline_finish(struct pipeline *p, uint64_t end_ns, uint64_t stop_ns, bool table) MUST_CHECK;
+
+void pipeline_close(struct pipeline *p);
 
 uint64_t monotonic_ns(void);
 

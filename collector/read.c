@@ -51,6 +51,16 @@ static void catch_signals(void)
 	sigaction(SIGTERM, &sa, NULL);
 }
 
+static bool to_stdout(const struct conf_outputs *outputs)
+{
+	size_t i;
+
+	for (i = 0; i < outputs->n; i++)
+		if (outputs->v[i].kind == CONF_OUTPUT_STDOUT)
+			return true;
+	return false;
+}
+
 /* On a terminal, unless the points go there too. */
 static bool progress_wanted(const struct options *o)
 {
@@ -58,7 +68,7 @@ static bool progress_wanted(const struct options *o)
 
 	if (o->quiet || !isatty(STDERR_FILENO))
 		return false;
-	if (strcmp(o->sink, "-") || !isatty(STDOUT_FILENO))
+	if (!to_stdout(&o->conf.outputs) || !isatty(STDOUT_FILENO))
 		return true;
 	return fstat(STDOUT_FILENO, &out) || fstat(STDERR_FILENO, &err) ||
 	       out.st_rdev != err.st_rdev;
@@ -150,9 +160,8 @@ int command_read(const struct options *o)
 			failed = true;
 	if (interrupted && i < o->nfiles)
 		failed = true;
-	if (pipeline_finish(&p, 0, o->stats))
+	if (pipeline_finish(&p, 0, 0, o->stats))
 		failed = true;
-	if (pipeline_close(&p))
-		failed = true;
+	pipeline_close(&p);
 	return failed ? EXIT_FAILED : EXIT_OK;
 }

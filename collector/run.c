@@ -24,6 +24,7 @@
 #include "collector/reload.h"
 #include "collector/source.h"
 #include "collector/source_ring.h"
+#include "collector/status.h"
 #include "collector/watches.h"
 #include "common/log.h"
 
@@ -33,7 +34,8 @@
 enum {
 	RUN_MAX_FLOWS = 1 << 18,
 	TICK_MS = 1000,
-	FIRST_RING = 3, /* pollfd behind signals, interfaces, SYNs */
+	FIRST_STATUS = 3, /* pollfd behind signals, interfaces, SYNs */
+	FIRST_RING = FIRST_STATUS + STATUS_FDS,
 	/* Frames of the last moments may still be in a block that the kernel has not handed over:
 	 * the engine is told a time that is older by this, so that they come before their cycle's
 	 * end. */
@@ -47,6 +49,8 @@ struct run {
 	struct attribution who;
 	struct ifaces *ifs;
 	struct watches watches;
+	struct status *status; /* NULL: nobody can ask */
+	char host[OPTIONS_HOST_SIZE];
 	uint64_t tick_ns, next_tick_ns, stop_ns; /* monotonic; stop_ns 0: until a signal */
 	uint64_t drops_told;
 	bool links_changed, addresses_changed;
@@ -177,6 +181,54 @@ static void set_tick(struct run *r)
 	r->next_tick_ns = monotonic_ns() + r->tick_ns;
 }
 
+/* `flowline status` asks. */
+static void fill_status(void *ctx, struct status_view *v)
+{
+	const struct run *r = ctx;
+	const struct options *o = r->o;
+	struct pipeline *p = (struct pipeline *)&r->p;
+	size_t i;
+
+	pipeline_measure(p);
+	v->host = r->host[0] ? r->host : NULL;
+	v->config_file = o->config_file && *o->config_file ? o->config_file : NULL;
+	v->mode = "packet";
+	v->interval_ns = o->interval_ns;
+	for (i = 0; i < r->watches.n && v->ninterfaces < STATUS_INTERFACES_MOST; i++) {
+		const struct watch *w = &r->watches.list[i];
+		struct status_interface *one = &v->interfaces[v->ninterfaces++];
+
+		memcpy(one->name, w->name, sizeof(one->name));
+		one->open = w->source != NULL;
+		if (w->source)
+			source_ring.stats(w->source, &one->stats);
+	}
+	v->now = &p->now;
+	if (p->cycles) {
+		v->cycle_from = &p->cycle_from;
+		v->cycle_to = &p->before;
+	}
+	while (v->noutputs < STATUS_OUTPUTS_MOST &&
+	       outputs_stats(p->outputs, v->noutputs, &v->outputs[v->noutputs]))
+		v->noutputs++;
+	if (p->stages->enrich.geoip)
+		while (v->ndatabases < GEOIP_DATABASES_MAX &&
+		       geoip_database(p->stages->enrich.geoip, v->ndatabases,
+				      &v->databases[v->ndatabases]))
+			v->ndatabases++;
+	v->talkers = &p->talkers;
+}
+
+/* The run can do without. */
+static void open_status(struct run *r)
+{
+	const char *path = r->o->conf.status.socket;
+	char why[STATUS_WHY_SIZE] = "";
+
+	if (path[0] && status_open(&r->status, path, why))
+		log_warn("flowline status will not work: %s", why);
+}
+
 static int start(struct run *r)
 {
 	int err;
@@ -201,6 +253,8 @@ static int start(struct run *r)
 	err = follow_addresses(r);
 	if (!err)
 		attribution_listeners(&r->who);
+	if (!err)
+		open_status(r);
 	return err;
 }
 
@@ -222,6 +276,7 @@ static void tick(struct run *r, uint64_t now_ns)
 {
 	r->next_tick_ns = now_ns + r->tick_ns;
 	enrich_poll(&r->p.stages->enrich);
+	pipeline_poll(&r->p);
 	engine_tick(r->p.engine, realtime_ns() - LATE_MS * NS_PER_MS);
 	tell_drops(r);
 }
@@ -237,7 +292,8 @@ static int wait_ms(const struct run *r, uint64_t now_ns)
 	return until_ns <= now_ns ? 0 : (int)((until_ns - now_ns) / NS_PER_MS) + 1;
 }
 
-/* Fill fds: signals, interfaces, SYNs, rings (-1 where there is none: poll passes over it). */
+/* Fill fds: signals, interfaces, SYNs, status, rings (-1 where there is none: poll passes over it).
+ */
 static nfds_t gather(const struct run *r, struct pollfd *fds)
 {
 	size_t i;
@@ -246,10 +302,21 @@ static nfds_t gather(const struct run *r, struct pollfd *fds)
 	fds[0].fd = signal_pipe[0];
 	fds[1].fd = ifaces_fd(r->ifs);
 	fds[2].fd = r->who.syn_fd;
-	for (i = 0; i < FIRST_RING; i++)
+	for (i = 0; i < FIRST_STATUS; i++)
 		fds[i].events = POLLIN;
+	status_gather(r->status, fds + FIRST_STATUS);
 	watches_gather(&r->watches, fds + FIRST_RING);
 	return (nfds_t)(FIRST_RING + r->watches.n);
+}
+
+static bool has_file(const struct conf *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->outputs.n; i++)
+		if (c->outputs.v[i].kind == CONF_OUTPUT_FILE)
+			return true;
+	return false;
 }
 
 /* The file, the environment and the command line anew. Whatever is wrong, the run goes on. */
@@ -260,7 +327,8 @@ static void reload(struct run *r)
 	log_info("SIGHUP: reading the configuration again");
 	if (reload_read(&next, r->o))
 		return; /* said */
-	if (pipeline_change(&r->p, next.o, !next.geoip, realtime_ns() - LATE_MS * NS_PER_MS)) {
+	if (pipeline_change(&r->p, r->o, next.o, !next.geoip,
+			    realtime_ns() - LATE_MS * NS_PER_MS)) {
 		log_error("the old configuration stays");
 		reload_free(next.o);
 		return;
@@ -276,7 +344,7 @@ static void reload(struct run *r)
 	set_tick(r);
 	log_info("the new configuration is in force: %u settings changed%s%s", next.changed,
 		 next.restarts ? ", others need a restart" : "",
-		 strcmp(r->o->sink, "-") ? ", the file of the output opened anew" : "");
+		 has_file(&r->o->conf) ? ", files of outputs opened anew" : "");
 }
 
 /* True: end now. */
@@ -326,6 +394,7 @@ static int loop(struct run *r)
 		err = watches_read(&r->watches, fds + FIRST_RING);
 		if (!err && fds[1].revents)
 			err = follow_host(r);
+		status_poll(r->status, fds + FIRST_STATUS, fill_status, r);
 		now_ns = monotonic_ns();
 		attribution_work(&r->who, now_ns);
 		if (!err && now_ns >= r->next_tick_ns)
@@ -367,6 +436,10 @@ int command_run(const struct options *o)
 	memset(&r, 0, sizeof(r));
 	r.o = o;
 	r.on_terminal = dies_with_terminal();
+	if (o->host[0])
+		snprintf(r.host, sizeof(r.host), "%s", o->host);
+	else if (gethostname(r.host, sizeof(r.host) - 1))
+		r.host[0] = '\0';
 	err = pipeline_open(&r.p, o, &live, RUN_MAX_FLOWS);
 	if (err)
 		return err == FL_EUSAGE ? EXIT_USAGE : EXIT_FAILED;
@@ -380,15 +453,16 @@ int command_run(const struct options *o)
 		say_start(&r);
 		failed = loop(&r) != 0;
 		watches_drain(&r.watches);
-		if (pipeline_finish(&r.p, realtime_ns(), r.o->stats))
+		if (pipeline_finish(&r.p, realtime_ns(), r.o->conf.sending.stop_timeout_ns,
+				    r.o->stats))
 			failed = true;
 		tell_drops(&r);
 	}
+	status_close(r.status);
 	watches_close(&r.watches);
 	ifaces_free(r.ifs);
 	attribution_close(&r.who);
-	if (pipeline_close(&r.p))
-		failed = true;
+	pipeline_close(&r.p);
 	reload_free(r.reloaded);
 	return failed ? EXIT_FAILED : EXIT_OK;
 }

@@ -19,7 +19,6 @@
 #include "flows/point.h"
 #include "geoip/geoip.h"
 #include "output/merge.h"
-#include "output/sink.h"
 
 enum { STATS_FIELDS_MOST = 96 };
 
@@ -30,11 +29,24 @@ struct stats_stages {
 	uint64_t geoip_hits, geoip_misses, geoip_refused;
 };
 
+/* Sums over all outputs, also those closed by now; a point counts once for each output. The
+ * balance: made + found = written + lost + queued + spooled. */
+struct sink_sums {
+	uint64_t points_made;    /* given to outputs */
+	uint64_t points_written; /* delivered */
+	uint64_t points_lost;
+	uint64_t points_spooled; /* on disk, now */
+	uint64_t points_queued;  /* in memory, now */
+	uint64_t points_found;   /* in spools when they were opened */
+	uint64_t errors, retries;
+	uint64_t bytes_written; /* as they were sent */
+};
+
 /* Everything that is counted, since the start. */
 struct stats_totals {
 	struct engine_stats engine;
 	struct source_stats source; /* all sources together, also those closed by now */
-	struct sink_stats sink;
+	struct sink_sums sink;
 	struct stats_stages stages; /* all together, also those closed by now */
 	bool processes;             /* owners is measured */
 	struct owners_stats owners;
@@ -56,6 +68,9 @@ void stats_sum(struct stats_totals *t);
 /* Does the sum hold? */
 bool stats_adds_up(const struct stats_totals *t);
 
+/* Does the balance of the outputs? */
+bool stats_points_add_up(const struct stats_totals *t);
+
 /* CPU time and memory of this process: getrusage(2), /proc/self/statm. */
 void stats_process(struct stats_totals *t);
 
@@ -63,6 +78,32 @@ void stats_process(struct stats_totals *t);
  * gauges as they are; what is not measured is absent. Returns how many. */
 size_t stats_fields(const struct stats_totals *before, const struct stats_totals *now,
 		    struct self_field out[STATS_FIELDS_MOST]);
+
+enum stats_kind {
+	STATS_COUNTER, /* since the start */
+	STATS_LOSS,    /* a counter of what was lost, or given up because a limit was reached */
+	STATS_GAUGE,   /* now */
+};
+enum stats_unit { STATS_PLAIN, STATS_BYTES, STATS_MICROSECONDS };
+
+/* One measure of the list. */
+struct stats_item {
+	const char *name; /* as the point's field; static, as is: */
+	const char *text; /* for people */
+	enum stats_kind kind;
+	enum stats_unit unit;
+	uint64_t total;  /* of now */
+	uint64_t change; /* since before; of a gauge: as total */
+};
+
+/* Tell each one that is measured, in the order of the table. */
+void stats_each(const struct stats_totals *before, const struct stats_totals *now,
+		void (*each)(void *ctx, const struct stats_item *item), void *ctx);
+
+enum { STATS_DIGITS_SIZE = 32 };
+
+/* 1234567 as 1,234,567. */
+void stats_digits(uint64_t v, char out[STATS_DIGITS_SIZE]);
 
 /* The readable table of --stats. */
 void stats_print(FILE *f, const struct stats_totals *t);

@@ -147,6 +147,54 @@ int conf_each_unread(const struct conf *c, void (*say)(void *ctx, const struct c
 	return err < 0 ? err : 0;
 }
 
+size_t conf_each_clash(const struct conf *c,
+		       void (*tell)(void *ctx, const char *path, const char *other,
+				    const char *text),
+		       void *ctx)
+{
+	char a[CONF_UNIT_SIZE], b[CONF_UNIT_SIZE], text[PATH_SIZE * 2], path[PATH_SIZE];
+	size_t n = 0, i;
+
+	if (c->sending.retry_min_ns > c->sending.retry_max_ns) {
+		conf_format_duration(c->sending.retry_min_ns, a);
+		conf_format_duration(c->sending.retry_max_ns, b);
+		snprintf(text, sizeof(text),
+			 "sending.retry_min (%s) is more than "
+			 "sending.retry_max (%s)",
+			 a, b);
+		tell(ctx, "sending.retry_min", "sending.retry_max", text);
+		n++;
+	}
+	for (i = 0; i < c->outputs.n; i++) {
+		const struct conf_output *o = &c->outputs.v[i];
+
+		if (o->batch_bytes <= c->sending.queue_bytes)
+			continue;
+		snprintf(path, sizeof(path), "outputs[%zu].%s.batch_size", i + 1,
+			 conf_output_kinds[o->kind]);
+		conf_format_size(o->batch_bytes, a);
+		conf_format_size(c->sending.queue_bytes, b);
+		snprintf(text, sizeof(text),
+			 "batch_size (%s) is more than sending.queue_size (%s): "
+			 "a batch must fit in the queue",
+			 a, b);
+		tell(ctx, path, "sending.queue_size", text);
+		n++;
+	}
+	return n;
+}
+
+static void add_clash(void *ctx, const char *path, const char *other, const char *text)
+{
+	(void)other;
+	conf_errors_add(ctx, "%s: %s", path, text);
+}
+
+int conf_check(const struct conf *c, struct conf_errors *errors)
+{
+	return conf_each_clash(c, add_clash, errors) ? FL_EUSAGE : 0;
+}
+
 static void unknown_path(const struct conf_place *place, const char *path)
 {
 	const char *names[NAMES_MOST], *meant;

@@ -30,6 +30,9 @@ enum {
 	CONF_IFACES_MOST = 32,
 	CONF_HOST_MOST = 255, /* bytes; RFC 1035 section 2.3.4 */
 	CONF_IFACE_MOST = 15, /* bytes; IFNAMSIZ - 1 */
+	CONF_OUTPUTS_MOST = 16,
+	CONF_NAME_MOST = 64,         /* bytes; of an output's own name */
+	CONF_OUTPUT_NAME_SIZE = 128, /* room that always does for conf_output_name() */
 };
 
 struct conf_strings {
@@ -68,11 +71,47 @@ struct conf_excludes {
 	size_t n;
 };
 
-enum conf_output_kind { CONF_OUTPUT_STDOUT, CONF_OUTPUT_FILE };
+enum conf_output_kind {
+	CONF_OUTPUT_STDOUT,
+	CONF_OUTPUT_FILE,
+	CONF_OUTPUT_HTTP,
+	CONF_OUTPUT_UNIX,
+	CONF_OUTPUT_UDP,
+};
 
+enum conf_unix_type { CONF_UNIX_STREAM, CONF_UNIX_DATAGRAM };
+
+/* One place where points go. Texts that its kind has are never NULL, only ""; the others are NULL.
+ * Numbers that its kind does not have are 0, but for those of batches, which all kinds have. */
 struct conf_output {
 	enum conf_output_kind kind;
-	char *path; /* of a file; else NULL */
+	char *name; /* "": conf_output_name() makes one */
+	/* What is sent in one go is full with so many points or bytes, or its first is so old. Of
+	 * stdout and file they are the defaults, always. */
+	size_t batch_points, batch_bytes;
+	uint64_t batch_age_ns;
+	char *path; /* file; unix ("@name": abstract) */
+	/* file */
+	size_t rotate_bytes;    /* 0: never */
+	uint64_t rotate_age_ns; /* 0: never */
+	size_t keep;            /* old files */
+	bool compress;          /* them */
+	/* http */
+	char *url; /* http(s)://host[:port][/path][?query], without user and password */
+	char *database, *retention_policy;
+	char *org, *bucket;
+	char *user, *password; /* secret: password, token, values of headers; proxy may hold one */
+	char *token;
+	char *ca_file, *cert_file, *key_file;
+	char *proxy;
+	struct conf_strings headers; /* "Name: value" */
+	bool insecure, gzip;
+	uint64_t timeout_ns; /* and of unix */
+	/* unix, udp */
+	enum conf_unix_type type;
+	size_t datagram_bytes;
+	char *address; /* udp: "host:port", "[v6]:port" */
+	bool spool;    /* keep on disk what cannot be delivered; only http and unix streams can */
 };
 
 struct conf_outputs {
@@ -138,10 +177,22 @@ struct conf {
 	} processes;
 	struct conf_outputs outputs;
 	struct {
+		size_t queue_bytes; /* memory for each output */
+		uint64_t retry_min_ns, retry_max_ns;
+		uint64_t stop_timeout_ns; /* at the end: so long for what is still to be sent */
+	} sending;
+	struct {
+		char *directory; /* "": no spool */
+		size_t max_bytes;
+		uint64_t max_age_ns; /* 0: no limit */
+		size_t segment_bytes;
+		size_t replay_rate; /* points a second; 0: as fast as it goes */
+	} spool;
+	struct {
 		enum conf_log_level level;
 	} log;
 	struct {
-		char *socket; /* path */
+		char *socket; /* path; "": none */
 	} status;
 };
 
@@ -168,6 +219,20 @@ int conf_set(struct conf *c, const char *path_value, struct conf_errors *errors)
 /* FLOWLINE_SECTION_KEY of env, a NULL-terminated list of NAME=VALUE. Leaves out FLOWLINE_CONFIG
  * (the file's name) and what Kubernetes sets for a service called flowline. 0, or FL_EUSAGE. */
 int conf_env(struct conf *c, char *const *env, struct conf_errors *errors) MUST_CHECK;
+
+/* What no single setting can tell: rules between several, once all that sets them was read. (A file
+ * is checked for them when it is read, too.) 0, or FL_EUSAGE. */
+int conf_check(const struct conf *c, struct conf_errors *errors) MUST_CHECK;
+
+/* What an output is called: by its own name, else by where it leads, the same at each start:
+ * "stdout", "file:PATH", "http:HOST:PORT[/PATH][#DATABASE or #BUCKET]", "unix:PATH", "udp:ADDRESS".
+ * Never has a secret or a query. What does not fit is cut, and "~" and a hash of it all put behind.
+ * The names of a configuration's outputs differ. */
+void conf_output_name(const struct conf_output *o, char *out, size_t size);
+
+/* The same as a file's name: letters, digits, ".", "-", "_" and ":"; what is something else is "_",
+ * and a hash is put behind, so that two never meet. Size: at least 32. */
+void conf_output_dir_name(const struct conf_output *o, char *out, size_t size);
 
 struct conf_setting;
 

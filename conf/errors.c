@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "conf/url.h"
+
 void conf_errors_init(struct conf_errors *e)
 {
 	e->text[0] = '\0';
@@ -57,9 +59,14 @@ void conf_complain(const struct conf_place *at, const char *fmt, ...)
 
 const char *conf_shown(const char *text, char out[CONF_SHOWN_SIZE])
 {
-	size_t most = CONF_SHOWN_SIZE - 4, len = strlen(text), i;
-	bool cut = len > most;
+	size_t most = CONF_SHOWN_SIZE - 4, len, i;
+	char clean[4 * CONF_SHOWN_SIZE];
+	bool cut;
 
+	url_redact(text, clean, sizeof(clean));
+	text = clean;
+	len = strlen(text);
+	cut = len > most;
 	if (cut)
 		for (len = most; len && ((unsigned char)text[len] & 0xc0) == 0x80; len--)
 			;

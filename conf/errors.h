@@ -37,7 +37,7 @@ void conf_complain(const struct conf_place *at, const char *fmt, ...) PRINTF_LIK
 enum { CONF_SHOWN_SIZE = 84 };
 
 /* A value as a message may quote it: cut to about 80 bytes on a character's boundary, '?' for
- * control characters. Returns out. */
+ * control characters; what is secret in a URL is ***. out may not be text. Returns out. */
 const char *conf_shown(const char *text, char out[CONF_SHOWN_SIZE]);
 
 #endif

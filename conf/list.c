@@ -9,7 +9,19 @@ enum { PIECE_SIZE = 4608 };
 
 static bool is_text(const struct conf_setting *s)
 {
-	return s->type == CONF_STRING || s->type == CONF_WORD || s->type == CONF_IFACE;
+	switch (s->type) {
+	case CONF_STRING:
+	case CONF_WORD:
+	case CONF_IFACE:
+	case CONF_LABEL:
+	case CONF_URL:
+	case CONF_PROXY:
+	case CONF_ADDRESS:
+	case CONF_HEADER:
+		return true;
+	default:
+		return false;
+	}
 }
 
 void conf_item_free(const struct conf_setting *s, void *at)
@@ -42,6 +54,7 @@ int conf_item_copy(const struct conf_setting *s, void *to, const void *from)
 {
 	const struct conf_output *out = from;
 	const struct conf_tag *tag = from;
+	struct conf_output *new_out = to;
 	struct conf_tag *new_tag = to;
 	char *text, *copy;
 	int err = 0;
@@ -58,7 +71,10 @@ int conf_item_copy(const struct conf_setting *s, void *to, const void *from)
 		err = conf_group_copy(&conf_exclude_group, to, from);
 	} else if (s->type == CONF_OUTPUT) {
 		memset(to, 0, sizeof(*out));
-		((struct conf_output *)to)->kind = out->kind;
+		new_out->kind = out->kind;
+		new_out->batch_points = out->batch_points; /* which not every kind has a row for */
+		new_out->batch_bytes = out->batch_bytes;
+		new_out->batch_age_ns = out->batch_age_ns;
 		err = conf_group_copy(&conf_output_groups[out->kind], to, from);
 	} else {
 		memcpy(to, from, conf_item_size(s));
@@ -108,12 +124,31 @@ int conf_value_copy(const struct conf_setting *s, void *to, const void *from)
 	return err;
 }
 
+/* Of one name, or of one directory in the spool. */
+static bool same_output(const struct conf_output *a, const struct conf_output *b)
+{
+	char x[CONF_OUTPUT_NAME_SIZE], y[CONF_OUTPUT_NAME_SIZE];
+
+	conf_output_name(a, x, sizeof(x));
+	conf_output_name(b, y, sizeof(y));
+	if (!strcmp(x, y))
+		return true;
+	conf_output_dir_name(a, x, sizeof(x));
+	conf_output_dir_name(b, y, sizeof(y));
+	return !strcmp(x, y);
+}
+
 static bool same_item(const struct conf_setting *s, const void *a, const void *b)
 {
 	const struct conf_tag *ta = a, *tb = b;
 	const struct ip_net *na = a, *nb = b;
 	const char *x, *y;
 
+	if (is_text(s)) {
+		memcpy(&x, a, sizeof(x));
+		memcpy(&y, b, sizeof(y));
+		return !strcmp(x, y);
+	}
 	switch (s->type) {
 	case CONF_TAG:
 		return !strcmp(ta->key, tb->key);
@@ -121,12 +156,8 @@ static bool same_item(const struct conf_setting *s, const void *a, const void *b
 		return na->bits == nb->bits && addr_equal(&na->addr, &nb->addr);
 	case CONF_PORT:
 		return !memcmp(a, b, sizeof(uint16_t));
-	case CONF_STRING:
-	case CONF_WORD:
-	case CONF_IFACE:
-		memcpy(&x, a, sizeof(x));
-		memcpy(&y, b, sizeof(y));
-		return !strcmp(x, y);
+	case CONF_OUTPUT:
+		return same_output(a, b);
 	default:
 		return false;
 	}
@@ -148,18 +179,37 @@ static const char *plural(const struct conf_setting *s)
 	}
 }
 
+static void complain_twice(const struct conf_setting *s, const void *item,
+			   const struct conf_place *place)
+{
+	char shown[CONF_SHOWN_SIZE], name[CONF_OUTPUT_NAME_SIZE];
+	const struct conf_output *out = item;
+
+	if (s->type == CONF_TAG) {
+		conf_complain(place, "'%s' is given twice: leave one out",
+			      conf_shown(((const struct conf_tag *)item)->key, shown));
+		return;
+	}
+	conf_output_name(out, name, sizeof(name));
+	if (out->kind == CONF_OUTPUT_STDOUT)
+		conf_complain(place, "'%s' is given twice: leave one out", conf_shown(name, shown));
+	else
+		conf_complain(place,
+			      "two outputs are called '%s': give one a name of its own, as in "
+			      "{%s: {name: second, ...}}",
+			      conf_shown(name, shown), conf_output_kinds[out->kind]);
+}
+
 int conf_list_add(const struct conf_setting *s, struct conf_list *l, void *item,
 		  const struct conf_place *place)
 {
 	size_t size = conf_item_size(s), i;
-	char shown[CONF_SHOWN_SIZE];
 	void *v = NULL;
 
 	for (i = 0; i < l->n && !same_item(s, (char *)l->v + i * size, item); i++)
 		;
-	if (i < l->n && s->type == CONF_TAG) {
-		conf_complain(place, "'%s' is given twice: leave one out",
-			      conf_shown(((struct conf_tag *)item)->key, shown));
+	if (i < l->n && (s->type == CONF_TAG || s->type == CONF_OUTPUT)) {
+		complain_twice(s, item, place);
 		conf_item_free(s, item);
 		return FL_EUSAGE;
 	}

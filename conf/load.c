@@ -145,51 +145,177 @@ static int read_exclude(const struct reader *r, const struct node *n, const char
 	return FL_EUSAGE;
 }
 
+/* The value of a map's key, or the key itself, or NULL. */
+static const struct node *value_of(const struct node *map, const char *key, bool want_key)
+{
+	size_t i;
+
+	for (i = 0; map->kind == NODE_MAP && i < map->n; i += 2)
+		if (map->items[i]->kind == NODE_SCALAR && !strcmp(map->items[i]->text, key))
+			return map->items[i + !want_key];
+	return NULL;
+}
+
+/* The kind that the key names; or complains and returns -1. */
+static int output_kind(const struct node *key, const struct conf_place *at)
+{
+	char text[CONF_SHOWN_SIZE];
+	const char *meant;
+	int kind;
+
+	for (kind = 0; conf_output_kinds[kind]; kind++)
+		if (!strcmp(conf_output_kinds[kind], key->text))
+			return kind;
+	meant = did_you_mean(key->text, conf_output_kinds, (size_t)kind);
+	conf_shown(key->text, text);
+	if (meant)
+		conf_complain(at, "unknown output '%s' (did you mean '%s'?)", text, meant);
+	else
+		conf_complain(at,
+			      "unknown output '%s': want stdout, file, http (InfluxDB and all that "
+			      "speak its protocol), unix or udp",
+			      text);
+	return -1;
+}
+
+/* A setting that this kind has not, though others have. */
+static int check_spool(const struct reader *r, const struct conf_output *out,
+		       const struct node *map, const char *path)
+{
+	const struct node *key = value_of(map, "spool", true);
+	struct conf_place at;
+
+	if (!key || conf_setting_find(r->group, "spool"))
+		return 0;
+	at = place_of(r, key, path);
+	conf_complain(
+	    &at,
+	    "spool is not for %s, only for http and for unix streams: nothing tells later "
+	    "what arrived; leave it out",
+	    conf_output_kinds[out->kind]);
+	return FL_EUSAGE;
+}
+
+/* A secret both there and in a file: which one counts? */
+static int check_secrets(const struct reader *r, const struct node *map, const char *path)
+{
+	char file[PATH_SIZE];
+	int err = 0;
+	size_t i;
+
+	for (i = 0; i < r->group->n; i++) {
+		const struct conf_setting *s = &r->group->settings[i];
+		const struct node *key;
+		struct conf_place at;
+
+		snprintf(file, sizeof(file), "%s_file", s->path);
+		key = s->flags & CONF_SECRET ? value_of(map, file, true) : NULL;
+		if (!key || !value_of(map, s->path, true))
+			continue;
+		at = place_of(r, key, path);
+		conf_complain(&at, "%s and %s are both given: leave one out", s->path, file);
+		err = FL_EUSAGE;
+	}
+	return err;
+}
+
+/* What must be there, and the rules between settings. */
+static int check_output(const struct reader *r, struct conf_output *out, const struct node *n,
+			const struct node *map, const char *path)
+{
+	const struct conf_output_rule *rule = conf_output_rules;
+	struct conf_place at = place_of(r, n, path);
+	int err = check_secrets(r, map, path);
+	size_t i;
+
+	for (i = 0; i < r->group->n; i++) {
+		const struct conf_setting *s = &r->group->settings[i];
+		char *value;
+
+		if (!(s->flags & CONF_SOME))
+			continue;
+		memcpy(&value, conf_at(s, out), sizeof(value));
+		if (*value)
+			continue;
+		conf_complain(&at, "%s: '%s' is missing: want such as %s",
+			      conf_output_kinds[out->kind], s->path, s->example);
+		return FL_EUSAGE;
+	}
+	if (out->kind == CONF_OUTPUT_UNIX && out->type == CONF_UNIX_DATAGRAM &&
+	    !value_of(map, "spool", true))
+		out->spool = false;
+	for (; rule->setting; rule++) {
+		const struct node *key = value_of(map, rule->setting, true);
+
+		if (rule->kind != out->kind || !rule->broken(out))
+			continue;
+		at = place_of(r, key ? key : n, path);
+		conf_complain(&at, "%s", rule->text);
+		err = FL_EUSAGE;
+	}
+	return err;
+}
+
 /* {KIND: {settings}} */
 static int read_output(const struct reader *r, const struct node *n, const char *path,
 		       struct conf_output *out)
 {
 	struct conf_place at = place_of(r, n, path);
 	struct reader inner = *r;
-	char shown[PATH_SIZE], text[CONF_SHOWN_SIZE];
-	size_t kind, i;
+	const struct node *map;
+	char shown[PATH_SIZE];
+	int kind, err;
 
 	if (n->kind != NODE_MAP || n->n != 2 || n->items[0]->kind != NODE_SCALAR) {
-		conf_complain(&at, "want stdout or {file: {path: PATH}}");
+		conf_complain(&at, "want stdout, or one kind and its settings, such as {file: "
+				   "{path: PATH}} or {http: {url: URL}}");
 		return FL_EUSAGE;
 	}
-	for (kind = 0; conf_output_kinds[kind]; kind++)
-		if (!strcmp(conf_output_kinds[kind], n->items[0]->text))
-			break;
-	if (!conf_output_kinds[kind]) {
-		const char *meant = did_you_mean(n->items[0]->text, conf_output_kinds, kind);
-
-		at = place_of(r, n->items[0], path);
-		conf_shown(n->items[0]->text, text);
-		conf_complain(&at, "unknown output '%s'%s%s%s", text,
-			      meant ? " (did you mean '" : ": want stdout or file",
-			      meant ? meant : "", meant ? "'?)" : "");
+	map = n->items[1];
+	at = place_of(r, n->items[0], path);
+	kind = output_kind(n->items[0], &at);
+	if (kind < 0)
+		return FL_EUSAGE;
+	if (conf_output_init(out, (enum conf_output_kind)kind)) {
+		conf_complain(&at, "memory was refused");
 		return FL_EUSAGE;
 	}
-	out->kind = (enum conf_output_kind)kind;
 	snprintf(shown, sizeof(shown), "%.120s.%s.", path, conf_output_kinds[kind]);
 	inner.group = &conf_output_groups[kind];
 	inner.base = out;
 	inner.shown = shown;
-	if (read_map(&inner, "", n->items[1]))
+	err = check_spool(&inner, out, map, path);
+	if (err || read_map(&inner, "", map))
 		return FL_EUSAGE;
-	for (i = 0; i < inner.group->n; i++) {
-		const struct conf_setting *s = &inner.group->settings[i];
-		char *value;
+	return check_output(&inner, out, n, map, path);
+}
 
-		memcpy(&value, conf_at(s, out), sizeof(value));
-		if (value || !(s->flags & CONF_SOME))
-			continue;
-		conf_complain(&at, "%s: '%s' is missing: want such as %s", conf_output_kinds[kind],
-			      s->path, s->example);
+/* {NAME: VALUE}, as YAML reads "- X-Name: value" where it stands without quotes. */
+static int read_header(const struct reader *r, const struct conf_setting *s,
+		       struct node *const *pair, const char *path, void *to)
+{
+	struct conf_place at = place_of(r, pair[0], path);
+	const char *value;
+	size_t size;
+	char *text;
+	int err;
+
+	if (pair[0]->kind != NODE_SCALAR || pair[1]->kind != NODE_SCALAR) {
+		conf_complain(&at, "a header wants a name and a single value, such as %s",
+			      s->example);
 		return FL_EUSAGE;
 	}
-	return 0;
+	value = pair[1]->null ? "" : pair[1]->text;
+	size = strlen(pair[0]->text) + strlen(value) + 3;
+	text = malloc(size);
+	if (!text) {
+		conf_complain(&at, "memory was refused");
+		return FL_EUSAGE;
+	}
+	snprintf(text, size, "%s: %s", pair[0]->text, value);
+	err = conf_item_parse(s, text, to, &at);
+	free(text);
+	return err;
 }
 
 static int read_item(const struct reader *r, const struct conf_setting *s, const struct node *n,
@@ -199,6 +325,8 @@ static int read_item(const struct reader *r, const struct conf_setting *s, const
 	const char *text;
 	int err;
 
+	if (s->type == CONF_HEADER && n->kind == NODE_MAP && n->n == 2)
+		return read_header(r, s, n->items, path, to);
 	if (s->type == CONF_EXCLUDE) {
 		err = read_exclude(r, n, path, to);
 	} else if (s->type == CONF_OUTPUT && n->kind != NODE_SCALAR) {
@@ -259,6 +387,25 @@ static int read_tags(const struct reader *r, const struct conf_setting *s, const
 	return err;
 }
 
+/* All of a map. */
+static int read_headers(const struct reader *r, const struct conf_setting *s,
+			const struct node *map, const char *path, struct conf_list *l)
+{
+	size_t i;
+	int err = 0;
+
+	for (i = 0; i < map->n; i += 2) {
+		struct conf_place at = place_of(r, map->items[i], path);
+		char *item = NULL;
+
+		if (read_header(r, s, map->items + i, path, &item))
+			err = FL_EUSAGE;
+		else if (conf_list_add(s, l, &item, &at))
+			return FL_EUSAGE;
+	}
+	return err;
+}
+
 /* A list's items; a single value is a list of one. */
 static int read_items(const struct reader *r, const struct conf_setting *s, const struct node *n,
 		      const char *path, struct conf_list *l)
@@ -297,6 +444,8 @@ static int read_list(const struct reader *r, const struct conf_setting *s, const
 		conf_complain(&at, "%s will not do: want a map, such as %s", kind_name(n),
 			      s->example);
 		err = FL_EUSAGE;
+	} else if (n->kind == NODE_MAP && s->type == CONF_HEADER) {
+		err = read_headers(r, s, n, path, &l);
 	} else if (n->kind == NODE_MAP && s->type < CONF_EXCLUDE) {
 		conf_complain(&at, "a map will not do: want a list, such as %s", s->example);
 		err = FL_EUSAGE;
@@ -460,17 +609,65 @@ int conf_load_group(const struct conf_group *g, void *base, const char *path, co
 	return err;
 }
 
+/* The node of "outputs[2].http.batch_size"; NULL: the file does not have it. */
+static const struct node *node_at(const struct node *n, const char *path)
+{
+	char key[PATH_SIZE];
+
+	while (n && *path) {
+		size_t len = strcspn(path, ".[");
+
+		if (*path == '[') {
+			size_t i = strtoul(path + 1, NULL, 10);
+
+			if (n->kind == NODE_LIST)
+				n = i && i <= n->n ? n->items[i - 1] : NULL;
+			path += strcspn(path, ".");
+		} else {
+			snprintf(key, sizeof(key), "%.*s", (int)len, path);
+			n = value_of(n, key, false);
+			path += len;
+		}
+		path += *path == '.';
+	}
+	return n;
+}
+
+struct clash {
+	const struct reader *r;
+	const struct node *root;
+};
+
+static void complain_clash(void *ctx, const char *path, const char *other, const char *text)
+{
+	const struct clash *c = ctx;
+	const struct node *n = node_at(c->root, path), *m = n ? n : node_at(c->root, other);
+	struct conf_place at = place_of(c->r, m, n || !m ? path : other);
+
+	conf_complain(&at, "%s", text);
+}
+
 int conf_load_text(struct conf *c, const char *path, const char *text, size_t len,
 		   struct conf_errors *errors)
 {
+	struct conf_place at = {errors, path, 0, 0, NULL};
 	struct conf next;
+	struct reader r = {&conf_schema, &next, "", errors, path};
+	struct clash clash = {&r, NULL};
+	struct tree t;
 	int err;
 
 	if (conf_copy(&next, c)) {
 		conf_errors_add(errors, "%s: memory was refused", path);
 		return FL_EUSAGE;
 	}
-	err = conf_load_group(&conf_schema, &next, path, text, len, errors);
+	err = tree_parse(&t, text, len, &at);
+	if (!err && t.root)
+		err = read_map(&r, "", t.root);
+	clash.root = t.root;
+	if (!err && t.root && conf_each_clash(&next, complain_clash, &clash))
+		err = FL_EUSAGE;
+	tree_free(&t);
 	if (err) {
 		conf_free(&next);
 		return err;

@@ -33,7 +33,7 @@ static const char head[] =
     "one, nothing of the file counts.\n"
     ".SS Values\n"
     "Durations are a number and ms, s, m, h or d: 500ms, 10s, 5m, 24h, 7d.\n"
-    "Sizes are a number of bytes, or one with k, M or G (powers of 1024): 512k, 4M.\n"
+    "Sizes are a number of bytes, or one with k, M, G or T (powers of 1024): 512k, 4M.\n"
     "Shares are percentages: 5%.\n"
     "A list of one may be written without brackets. Anchors and aliases may be used; a file is at\n"
     "most 1 MiB, is in UTF\\-8 and holds one document.\n"
@@ -59,7 +59,8 @@ static const char tail[] = ".SH EXAMPLE\n"
 			   "dns:\n"
 			   "  ports: [53, 5300]\n"
 			   "outputs:\n"
-			   "  - file: {path: /var/log/flowline.line}\n"
+			   "  - http: {url: 'http://influx.example.org:8086', database: flowline}\n"
+			   "  - file: {path: /var/log/flowline.line, rotate_size: 100M}\n"
 			   ".fi\n"
 			   ".SH FILES\n"
 			   ".I " CONF_DEFAULT_FILE "\n"
@@ -108,7 +109,7 @@ static void print_range(FILE *out, const struct conf_setting *s)
 	free(text);
 }
 
-static void print_initial(FILE *out, const struct conf_setting *s, const struct conf *c)
+static void print_initial(FILE *out, const struct conf_setting *s, const void *base)
 {
 	char *text = NULL;
 	size_t size;
@@ -116,7 +117,7 @@ static void print_initial(FILE *out, const struct conf_setting *s, const struct 
 
 	if (!memory)
 		return;
-	conf_value_print(memory, s, conf_at(s, c), false);
+	conf_value_print(memory, s, conf_at(s, base), false);
 	if (!fclose(memory))
 		print_labelled(out, "Default", text);
 	free(text);
@@ -148,6 +149,57 @@ static void print_inner(FILE *out, const struct conf_group *g)
 	fputs(".RE\n", out);
 }
 
+/* One setting of an output. */
+static void print_output_setting(FILE *out, const struct conf_setting *s, const void *initial)
+{
+	fprintf(out, ".TP\n.B %s\n", s->path);
+	print_roff(out, s->doc);
+	putc('\n', out);
+	print_range(out, s);
+	if (s->flags & CONF_SOME)
+		fputs(".br\nIt must be given.\n", out);
+	else
+		print_initial(out, s, initial);
+	print_labelled(out, "Such as", s->example);
+	if (s->flags & CONF_SECRET)
+		fprintf(out, ".br\n.B %s_file\nnames a file that holds it.\n", s->path);
+}
+
+static void print_outputs(FILE *out)
+{
+	const struct conf_example *e = conf_output_examples;
+	const char *line, *end;
+	size_t kind, i;
+
+	for (kind = 0; conf_output_kinds[kind]; kind++) {
+		const struct conf_group *g = &conf_output_groups[kind];
+		struct conf_output initial;
+
+		if (conf_output_init(&initial, (enum conf_output_kind)kind))
+			return;
+		fprintf(out, ".SS \"outputs: %s\"\n", conf_output_kinds[kind]);
+		print_roff(out, conf_output_docs[kind]);
+		putc('\n', out);
+		for (i = 0; i < g->n; i++)
+			print_output_setting(out, &g->settings[i], &initial);
+		conf_group_free(g, &initial);
+	}
+	fputs(".SS \"outputs: examples\"\n", out);
+	for (; e->title; e++) {
+		fputs(".PP\n", out);
+		print_roff(out, e->title);
+		fputs(":\n.PP\n.nf\n", out);
+		for (line = e->text; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+			char copy[256];
+
+			snprintf(copy, sizeof(copy), "%.*s", (int)(end - line), line);
+			print_roff(out, copy);
+			putc('\n', out);
+		}
+		fputs(".fi\n", out);
+	}
+}
+
 void conf_print_manual(FILE *out)
 {
 	const char *before = "";
@@ -163,6 +215,8 @@ void conf_print_manual(FILE *out)
 
 		print_section(out, s->path, before);
 		before = s->path;
+		if (s->type == CONF_OUTPUT)
+			fputs(".SS outputs\n", out);
 		fprintf(out, ".TP\n.B %s\n", s->path);
 		print_roff(out, s->doc);
 		putc('\n', out);
@@ -177,6 +231,8 @@ void conf_print_manual(FILE *out)
 			fprintf(out, ".br\n.B %s_file\nnames a file that holds it.\n", s->path);
 		if (s->type == CONF_EXCLUDE)
 			print_inner(out, &conf_exclude_group);
+		if (s->type == CONF_OUTPUT)
+			print_outputs(out);
 	}
 	fputs(tail, out);
 	conf_free(&c);

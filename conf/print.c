@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "conf/url.h"
 #include "conf/value.h"
 
 enum { WIDTH = 96 };
@@ -62,17 +63,81 @@ static void print_group(FILE *out, const struct conf_group *g, const void *base,
 	putc('}', out);
 }
 
+/* One value into memory; NULL: no memory. The caller's to free. */
+static char *value_text(const struct conf_setting *s, const void *at, bool secrets)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	conf_value_print(out, s, at, secrets);
+	if (fclose(out)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static bool is_initial(const struct conf_setting *s, const void *at, const void *initial)
+{
+	char *x = value_text(s, at, true), *y = value_text(s, initial, true);
+	bool same = x && y && !strcmp(x, y);
+
+	free(x);
+	free(y);
+	return same;
+}
+
+/* Without what is as it always is. */
 static void print_output(FILE *out, const struct conf_output *o, bool secrets)
 {
 	const struct conf_group *g = &conf_output_groups[o->kind];
+	struct conf_output initial;
+	bool first = true;
+	size_t i;
 
-	if (!g->n) {
-		fputs(conf_output_kinds[o->kind], out);
+	if (conf_output_init(&initial, o->kind))
 		return;
+	for (i = 0; i < g->n; i++) {
+		const struct conf_setting *s = &g->settings[i];
+
+		if (is_initial(s, conf_at(s, o), conf_at(s, &initial)))
+			continue;
+		if (first)
+			fprintf(out, "{%s: {", conf_output_kinds[o->kind]);
+		fprintf(out, "%s%s: ", first ? "" : ", ", s->path);
+		conf_value_print(out, s, conf_at(s, o), secrets);
+		first = false;
 	}
-	fprintf(out, "{%s: ", conf_output_kinds[o->kind]);
-	print_group(out, g, o, secrets);
-	putc('}', out);
+	fputs(first ? conf_output_kinds[o->kind] : "}}", out);
+	conf_group_free(g, &initial);
+}
+
+/* Where something secret may be a part of it. */
+static void print_place(FILE *out, const char *url, bool secrets)
+{
+	size_t size = strlen(url) * 3 + 4;
+	char *text = secrets ? NULL : malloc(size);
+
+	if (text)
+		url_redact(url, text, size);
+	if (text || secrets)
+		print_text(out, text ? text : url);
+	free(text);
+}
+
+static void print_header(FILE *out, const char *header, bool secrets)
+{
+	size_t len = strcspn(header, ":"), size = len + sizeof(": ***");
+	char *name = secrets ? NULL : malloc(size);
+
+	if (name)
+		snprintf(name, size, "%.*s: ***", (int)len, header);
+	if (name || secrets)
+		print_text(out, name ? name : header);
+	free(name);
 }
 
 static void print_number(FILE *out, const struct conf_setting *s, const void *at)
@@ -123,11 +188,24 @@ static void print_item(FILE *out, const struct conf_setting *s, const void *at, 
 		else
 			fputs(s->words[word], out);
 		break;
+	case CONF_URL:
+	case CONF_PROXY:
+		memcpy(&text, at, sizeof(text));
+		print_place(out, text ? text : "", secrets);
+		break;
+	case CONF_HEADER:
+		memcpy(&text, at, sizeof(text));
+		print_header(out, text, secrets);
+		break;
 	case CONF_STRING:
 	case CONF_WORD:
 	case CONF_IFACE:
+	case CONF_LABEL:
+	case CONF_ADDRESS:
 		memcpy(&text, at, sizeof(text));
-		print_text(out, !text ? "" : (s->flags & CONF_SECRET) && !secrets ? "***" : text);
+		print_text(out, !text                                           ? ""
+				: (s->flags & CONF_SECRET) && !secrets && *text ? "***"
+										: text);
 		break;
 	case CONF_PORT:
 		memcpy(&port, at, sizeof(port));
@@ -222,7 +300,22 @@ void conf_range_print(FILE *out, const struct conf_setting *s)
 		fputs("a list of rules", out);
 		break;
 	case CONF_OUTPUT:
-		fputs("a list of stdout or {file: {path: PATH}}", out);
+		fprintf(out, "a list of 1 to %zu outputs", s->items_most);
+		break;
+	case CONF_LABEL:
+		fprintf(out, "letters, digits and . - _ :, at most %" PRIu64, s->most);
+		break;
+	case CONF_URL:
+		fputs("http://HOST[:PORT][/PATH][?QUERY] or https://...", out);
+		break;
+	case CONF_PROXY:
+		fputs("[SCHEME://][USER:PASSWORD@]HOST:PORT", out);
+		break;
+	case CONF_ADDRESS:
+		fputs("HOST:PORT", out);
+		break;
+	case CONF_HEADER:
+		fputs("a list of 'NAME: VALUE'", out);
 		break;
 	case CONF_STRING:
 		fputs(s->flags & CONF_LIST ? "a list of texts" : "a text", out);
@@ -270,10 +363,10 @@ static void indent(FILE *out, int depth)
 	fprintf(out, "%*s", 2 * depth, "");
 }
 
-/* Words in lines of at most WIDTH columns, each begun with "# ". */
-static void print_comment(FILE *out, int depth, const char *text)
+/* Words in lines of at most WIDTH columns, each begun with "# " and hang blanks. */
+static void print_hanging(FILE *out, int depth, int hang, const char *text)
 {
-	size_t room = (size_t)(WIDTH - 2 * depth - 2), len;
+	size_t room = (size_t)(WIDTH - 2 * depth - 2 - hang), len;
 
 	while (*text) {
 		len = strlen(text);
@@ -283,10 +376,15 @@ static void print_comment(FILE *out, int depth, const char *text)
 			len = len ? len : room;
 		}
 		indent(out, depth);
-		fprintf(out, "# %.*s\n", (int)len, text);
+		fprintf(out, "# %*s%.*s\n", hang, "", (int)len, text);
 		text += len;
 		text += strspn(text, " ");
 	}
+}
+
+static void print_comment(FILE *out, int depth, const char *text)
+{
+	print_hanging(out, depth, 0, text);
 }
 
 static int depth_of(const char *path)
@@ -326,6 +424,51 @@ static void print_sections(FILE *out, const char *path, const char *before)
 	}
 }
 
+/* "name: default  (range)", and below it what it means. */
+static void print_inner(FILE *out, const struct conf_setting *s, const void *initial)
+{
+	bool needed = s->flags & CONF_SOME;
+	char *doc = printed(print_doc, s);
+
+	fprintf(out, "#   %s: ", s->path);
+	if (needed)
+		fputs(s->example, out);
+	else
+		conf_value_print(out, s, conf_at(s, initial), false);
+	fputs(needed ? "  (must be given: " : "  (", out);
+	conf_range_print(out, s);
+	fputs(")\n", out);
+	print_hanging(out, 0, 6, doc ? doc : s->doc);
+	free(doc);
+}
+
+static void print_outputs(FILE *out)
+{
+	const struct conf_example *e = conf_output_examples;
+	const char *line, *end;
+	size_t kind, i;
+
+	for (kind = 0; conf_output_kinds[kind]; kind++) {
+		const struct conf_group *g = &conf_output_groups[kind];
+		struct conf_output initial;
+
+		if (conf_output_init(&initial, (enum conf_output_kind)kind))
+			return;
+		fprintf(out, "#\n# %s:\n", conf_output_kinds[kind]);
+		print_hanging(out, 0, 2, conf_output_docs[kind]);
+		for (i = 0; i < g->n; i++)
+			print_inner(out, &g->settings[i], &initial);
+		conf_group_free(g, &initial);
+	}
+	for (; e->title; e++) {
+		fputs("#\n", out);
+		print_comment(out, 0, e->title);
+		for (line = e->text; (end = strchr(line, '\n')) != NULL; line = end + 1)
+			fprintf(out, "#   %.*s\n", (int)(end - line), line);
+	}
+	fputs("#\n", out);
+}
+
 void conf_print_default(FILE *out)
 {
 	const char *before = "";
@@ -354,6 +497,8 @@ void conf_print_default(FILE *out)
 		free(want);
 		indent(out, depth);
 		fprintf(out, "# Such as: %s\n", s->example);
+		if (s->type == CONF_OUTPUT)
+			print_outputs(out);
 		indent(out, depth);
 		fprintf(out, "#%s: ", last_part(s->path));
 		conf_value_print(out, s, conf_at(s, &c), false);

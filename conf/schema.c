@@ -164,16 +164,50 @@ static const struct conf_setting settings[] = {
     {"processes.namespaces", CONF_BOOL, CONF_RESTART, AT(processes.namespaces), 0, 0, 0, "true",
      "false", NULL, "Look into other network namespaces (containers), where that is permitted."},
 
-    {"outputs", CONF_OUTPUT, LIST_SOME, AT(outputs), 0, 0, 1, "stdout",
-     "[{file: {path: /var/log/flowline.line}}]", NULL,
-     "Where points go: stdout, or a file (its path; appended to). At present one."},
+    {"outputs", CONF_OUTPUT, LIST_SOME, AT(outputs), 0, 0, CONF_OUTPUTS_MOST, "stdout",
+     "[{http: {url: 'http://127.0.0.1:8086', database: flowline}}]", NULL,
+     "Where points go: one or several, each with a queue and a thread of its own, so that a slow "
+     "one holds up no other. Each is stdout, a map {KIND: {SETTING: VALUE}}, or as -o has it: "
+     "file:PATH, http://HOST:PORT, https://HOST:PORT, unix:PATH, unixgram:PATH, udp:HOST:PORT. The "
+     "kinds are stdout, file, http, unix and udp."},
+
+    {"sending.queue_size", CONF_SIZE, 0, AT(sending.queue_bytes), MIB, 4096 * MIB, 0, "16M", "64M",
+     NULL,
+     "Memory for points that wait, for each output. What does not fit goes to the spool; without "
+     "one, the oldest are lost, and counted."},
+    {"sending.retry_min", CONF_DURATION, 0, AT(sending.retry_min_ns), 10 * MS, HR, 0, "1s", "5s",
+     NULL,
+     "After a failure, the wait before it is tried again: at random up to so long, so that a "
+     "fleet does not come back all at once. Doubled with each further failure."},
+    {"sending.retry_max", CONF_DURATION, 0, AT(sending.retry_max_ns), 10 * MS, 24 * HR, 0, "60s",
+     "5m", NULL, "The longest such wait."},
+    {"sending.stop_timeout", CONF_DURATION, 0, AT(sending.stop_timeout_ns), 0, 10 * MIN, 0, "5s",
+     "30s", NULL,
+     "At the end, so long is taken for what is still to be sent; the rest goes to the spool, or "
+     "is lost and counted."},
+
+    {"spool.directory", CONF_STRING, CONF_RESTART, AT(spool.directory), 0, 3800, 0,
+     "/var/lib/flowline/spool", "/srv/flowline/spool", NULL,
+     "Where it is; each output has a directory in it. Made where it is not there. Empty: no spool, "
+     "and what does not fit in memory is lost."},
+    {"spool.max_size", CONF_SIZE, 0, AT(spool.max_bytes), MIB, 1024 * 1024 * MIB, 0, "1G", "10G",
+     NULL, "Disk space for each output. Over it the oldest points go, and are counted as lost."},
+    {"spool.max_age", CONF_DURATION, 0, AT(spool.max_age_ns), 0, 366 * 24 * HR, 0, "72h", "7d",
+     NULL, "Older points go, and are counted as lost. 0s: no limit."},
+    {"spool.segment_size", CONF_SIZE, 0, AT(spool.segment_bytes), 64 * KIB, 1024 * MIB, 0, "8M",
+     "16M", NULL,
+     "Size of its files, about; one goes when all that is in it was delivered, or as a whole."},
+    {"spool.replay_rate", CONF_COUNT, 0, AT(spool.replay_rate), 0, 10000000, 0, "20000", "100000",
+     NULL,
+     "Points a second that are sent out of it when the backend is back, beside the live ones. 0: "
+     "as fast as it goes."},
 
     {"log.level", CONF_ENUM, 0, AT(log.level), 0, 0, 0, "info", "debug", levels,
      "How much is said on standard error."},
 
-    {"status.socket", CONF_STRING, CONF_RESTART | CONF_LATER, AT(status.socket), 0, 107, 0, "",
-     "/run/flowline/status.sock", NULL,
-     "A unix socket that tells how flowline is doing (reserved). Empty: none."},
+    {"status.socket", CONF_STRING, CONF_RESTART, AT(status.socket), 0, 107, 0,
+     "/run/flowline/status.sock", "/run/flowline-2/status.sock", NULL,
+     "A unix socket at which 'flowline status' asks 'flowline run' how it is doing. Empty: none."},
 };
 
 const struct conf_group conf_schema = {settings, COUNT(settings)};
@@ -188,6 +222,10 @@ static const struct conf_section sections[] = {
     {"geoip", "Where in the world public addresses are."},
     {"names", "Names of addresses."},
     {"processes", "Which process of this host it was."},
+    {"sending", "How points are sent, to every output."},
+    {"spool",
+     "Points on disk that could not be delivered: of outputs of kind http and of unix streams. "
+     "They are sent in order, oldest first, when the backend is back, also after a restart."},
     {"log", "Messages."},
     {"status", "Self-observation."},
 };
@@ -202,17 +240,6 @@ static const struct conf_setting exclude_settings[] = {
 };
 
 const struct conf_group conf_exclude_group = {exclude_settings, COUNT(exclude_settings)};
-
-static const struct conf_setting file_settings[] = {
-    {"path", CONF_STRING, CONF_SOME, offsetof(struct conf_output, path), 1, 4095, 0, "",
-     "/var/log/flowline.line", NULL, "The file that points are appended to."},
-};
-
-const char *const conf_output_kinds[] = {"stdout", "file", NULL};
-const struct conf_group conf_output_groups[] = {
-    {NULL, 0},
-    {file_settings, COUNT(file_settings)},
-};
 
 const struct conf_section *conf_section_find(const char *path)
 {

@@ -22,6 +22,11 @@ enum conf_type {
 	CONF_STRING,   /* char *; least to most bytes */
 	CONF_WORD,     /* char *, one of words */
 	CONF_IFACE,    /* char *, an interface's name or pattern */
+	CONF_LABEL,    /* char *, an output's own name */
+	CONF_URL,      /* char *, http(s)://host[:port][/path][?query] */
+	CONF_PROXY,    /* char *, [scheme://][user:password@]host[:port] */
+	CONF_ADDRESS,  /* char *, host:port */
+	CONF_HEADER,   /* char *, "Name: value" */
 	CONF_PORT,     /* uint16_t */
 	CONF_NET,      /* struct ip_net */
 	CONF_TAG,      /* struct conf_tag */
@@ -31,7 +36,7 @@ enum conf_type {
 
 enum {
 	CONF_LIST = 1 << 0,    /* a pointer to values and a size_t */
-	CONF_SOME = 1 << 1,    /* a list, and may not be empty */
+	CONF_SOME = 1 << 1,    /* a list, and may not be empty; in a record: must be there */
 	CONF_AUTO = 1 << 2,    /* a count that may be "auto": 0 */
 	CONF_RESTART = 1 << 3, /* cannot change while running */
 	CONF_SECRET = 1 << 4,  /* KEY_file names a file that holds it; never shown */
@@ -58,10 +63,19 @@ struct conf_group {
 
 extern const struct conf_group conf_schema; /* of struct conf, by section */
 
-/* The settings inside one value: CONF_EXCLUDE's; of an output's kind (empty where it has none). */
+/* The settings inside one value: CONF_EXCLUDE's; of an output's kind, schema_output.c. */
 extern const struct conf_group conf_exclude_group;
 extern const char *const conf_output_kinds[]; /* by enum conf_output_kind; NULL at the end */
+extern const char *const conf_output_docs[];
 extern const struct conf_group conf_output_groups[];
+
+/* Outputs for what is often met, as they stand in a file. */
+struct conf_example {
+	const char *title;
+	const char *text; /* lines */
+};
+
+extern const struct conf_example conf_output_examples[]; /* title NULL at the end */
 
 struct conf_section {
 	const char *path, *doc;

@@ -152,20 +152,19 @@ static int anchor(struct builder *b, char *name, struct node *n, const yaml_mark
 	return 0;
 }
 
+/* Its name may be a password that was not quoted: it is not shown. */
 static int on_alias(struct builder *b, const yaml_event_t *e)
 {
 	const char *name = (const char *)e->data.alias.anchor;
 	struct tree *t = b->t;
-	char text[192];
 	size_t i;
 
 	for (i = 0; i < t->nanchors; i++)
 		if (!strcmp(t->anchors[i].name, name))
 			return attach(b, t->anchors[i].node, &e->start_mark);
-	snprintf(text, sizeof(text),
-		 "*%.40s is an alias, and there is no &%.40s before it: quote what begins with *",
-		 name, name);
-	return complain(b, &e->start_mark, text);
+	return complain(b, &e->start_mark,
+			"what begins with * is an alias, and there is no anchor (&) of this name "
+			"before it: put a text into quotes");
 }
 
 static bool is_null(const char *s)

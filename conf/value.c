@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "conf/suggest.h"
+#include "conf/url.h"
 
 #define NS_PER_MS 1000000ULL
 #define NS_PER_S  1000000000ULL
@@ -22,7 +23,8 @@ static const struct unit time_units[] = {
 };
 
 static const struct unit size_units[] = {
-    {"", 1}, {"k", 1024}, {"K", 1024}, {"M", 1024 * 1024}, {"G", 1024 * 1024 * 1024}, {NULL, 0},
+    {"", 1},           {"k", 1ULL << 10}, {"K", 1ULL << 10}, {"M", 1ULL << 20},
+    {"G", 1ULL << 30}, {"T", 1ULL << 40}, {NULL, 0},
 };
 
 /* Digits at *s, *s moved behind them. False where there are none or too many. */
@@ -87,7 +89,10 @@ static void format_with_unit(uint64_t v, const struct unit *units, char out[CONF
 
 void conf_format_duration(uint64_t ns, char out[CONF_UNIT_SIZE])
 {
-	format_with_unit(ns, time_units, out);
+	if (ns)
+		format_with_unit(ns, time_units, out);
+	else
+		snprintf(out, CONF_UNIT_SIZE, "0s");
 }
 
 void conf_format_size(uint64_t bytes, char out[CONF_UNIT_SIZE])
@@ -111,6 +116,11 @@ size_t conf_item_size(const struct conf_setting *s)
 	case CONF_STRING:
 	case CONF_WORD:
 	case CONF_IFACE:
+	case CONF_LABEL:
+	case CONF_URL:
+	case CONF_PROXY:
+	case CONF_ADDRESS:
+	case CONF_HEADER:
 		return sizeof(char *);
 	case CONF_PORT:
 		return sizeof(uint16_t);
@@ -141,13 +151,14 @@ static int parse_units(const struct conf_setting *s, const char *text, void *to,
 	uint64_t v;
 	size_t size;
 
-	if (number_with_unit(text, units, &v) && v >= s->least && v <= s->most) {
+	if (number_with_unit(text, units, &v) && v >= s->least && v <= s->most &&
+	    (time || v <= SIZE_MAX)) {
 		size = (size_t)v;
 		memcpy(to, time ? (void *)&v : (void *)&size, time ? sizeof(v) : sizeof(size));
 		return 0;
 	}
-	format_with_unit(s->least, units, least);
-	format_with_unit(s->most, units, most);
+	(time ? conf_format_duration : conf_format_size)(s->least, least);
+	(time ? conf_format_duration : conf_format_size)(s->most, most);
 	conf_complain(place, "'%s' is not %s: want %s to %s, such as %s", conf_shown(text, shown),
 		      time ? "a duration" : "a size", least, most, s->example);
 	return FL_EUSAGE;
@@ -297,14 +308,55 @@ static bool iface_valid(const char *s)
 	return !strpbrk(s, "/: \t\n\v\f\r") && is_clean(s);
 }
 
+/* What is wrong with a text that has a form of its own; NULL: nothing. */
+static const char *form_mistake(const struct conf_setting *s, const char *text)
+{
+	switch (s->type) {
+	case CONF_LABEL:
+		return conf_label_mistake(text);
+	case CONF_URL:
+		return url_mistake(text);
+	case CONF_PROXY:
+		return proxy_mistake(text);
+	case CONF_ADDRESS:
+		return address_mistake(text);
+	case CONF_HEADER:
+		return conf_header_mistake(text);
+	default:
+		return NULL;
+	}
+}
+
+/* A text as messages may show it: nothing that is secret. */
+static void show_text(const struct conf_setting *s, const char *text, char shown[CONF_SHOWN_SIZE])
+{
+	char name[CONF_SHOWN_SIZE];
+	size_t len;
+
+	if (s->flags & CONF_SECRET) {
+		conf_shown("(secret)", shown);
+	} else if (s->type != CONF_HEADER) {
+		conf_shown(text, shown);
+	} else if (!strchr(text, ':')) {
+		conf_shown("(a header)", shown);
+	} else {
+		len = strcspn(text, ":");
+		len = len < 60 ? len : 60;
+		memcpy(name, text, len);
+		memcpy(name + len, ": ***", 6);
+		conf_shown(name, shown);
+	}
+}
+
 static int parse_string(const struct conf_setting *s, const char *text, void *to,
 			const struct conf_place *place)
 {
 	char shown[CONF_SHOWN_SIZE];
 	size_t len = strlen(text);
+	const char *wrong = NULL;
 	char *copy;
 
-	conf_shown(s->flags & CONF_SECRET ? "(secret)" : text, shown);
+	show_text(s, text, shown);
 	if (s->type == CONF_IFACE && !iface_valid(text)) {
 		conf_complain(
 		    place,
@@ -315,13 +367,19 @@ static int parse_string(const struct conf_setting *s, const char *text, void *to
 	}
 	if (s->type == CONF_WORD && parse_word(s->words, text, place) < 0)
 		return FL_EUSAGE;
-	if (s->type == CONF_STRING && (len < s->least || len > s->most)) {
+	if (s->most && (len < s->least || len > s->most)) {
 		conf_complain(place, "want a text of %" PRIu64 " to %" PRIu64 " bytes, such as %s",
 			      s->least, s->most, s->example);
 		return FL_EUSAGE;
 	}
 	if (!is_clean(text)) {
 		conf_complain(place, "'%s' has a control character, or is not UTF-8", shown);
+		return FL_EUSAGE;
+	}
+	if (len)
+		wrong = form_mistake(s, text);
+	if (wrong) {
+		conf_complain(place, "'%s' %s", shown, wrong);
 		return FL_EUSAGE;
 	}
 	copy = strdup(text);
@@ -391,29 +449,6 @@ static int parse_tag(const char *text, struct conf_tag *tag, const struct conf_p
 	return no_memory(place);
 }
 
-/* As -o has it: "-" or "stdout", "file:PATH". */
-static int parse_output(const char *text, struct conf_output *out, const struct conf_place *place)
-{
-	char shown[CONF_SHOWN_SIZE];
-
-	conf_shown(text, shown);
-	if (!strcmp(text, "-") || !strcmp(text, "stdout")) {
-		out->kind = CONF_OUTPUT_STDOUT;
-		return 0;
-	}
-	if (!strncmp(text, "file:", 5) && text[5]) {
-		out->kind = CONF_OUTPUT_FILE;
-		return parse_string(&conf_output_groups[CONF_OUTPUT_FILE].settings[0], text + 5,
-				    &out->path, place);
-	}
-	if (*text && !strchr(text, ':'))
-		conf_complain(place, "unknown sink '%s' (did you mean 'file:%s'?)", shown, shown);
-	else
-		conf_complain(place, "unknown sink '%s': want - (standard output) or file:PATH",
-			      shown);
-	return FL_EUSAGE;
-}
-
 int conf_item_parse(const struct conf_setting *s, const char *text, void *to,
 		    const struct conf_place *place)
 {
@@ -438,6 +473,11 @@ int conf_item_parse(const struct conf_setting *s, const char *text, void *to,
 	case CONF_STRING:
 	case CONF_WORD:
 	case CONF_IFACE:
+	case CONF_LABEL:
+	case CONF_URL:
+	case CONF_PROXY:
+	case CONF_ADDRESS:
+	case CONF_HEADER:
 		return parse_string(s, text, to, place);
 	case CONF_PORT:
 		return parse_port(text, to, place, s->example);
@@ -446,7 +486,7 @@ int conf_item_parse(const struct conf_setting *s, const char *text, void *to,
 	case CONF_TAG:
 		return parse_tag(text, to, place);
 	case CONF_OUTPUT:
-		return parse_output(text, to, place);
+		return conf_output_parse(text, to, place);
 	case CONF_EXCLUDE:
 		break;
 	}

@@ -58,6 +58,35 @@ void conf_value_print(FILE *out, const struct conf_setting *s, const void *at, b
 /* What a value should be: "a duration: 1s to 24h", for manuals. */
 void conf_range_print(FILE *out, const struct conf_setting *s);
 
+/* output.c: an output of this kind with its defaults; what it must have is "" still. 0, or -ENOMEM
+ * with nothing in it. */
+int conf_output_init(struct conf_output *o, enum conf_output_kind kind) MUST_CHECK;
+
+/* output.c: as -o has it; o holds nothing. 0, or FL_EUSAGE, complained of, and it holds nothing. */
+int conf_output_parse(const char *text, struct conf_output *o,
+		      const struct conf_place *place) MUST_CHECK;
+
+/* output.c: rules between the settings of an output. */
+struct conf_output_rule {
+	enum conf_output_kind kind;
+	const char *setting; /* whose place is shown; NULL at the end */
+	bool (*broken)(const struct conf_output *o);
+	const char *text;
+};
+
+extern const struct conf_output_rule conf_output_rules[];
+
+/* output.c: what is wrong with an output's own name, with a header; NULL: nothing. */
+const char *conf_label_mistake(const char *text);
+const char *conf_header_mistake(const char *text);
+
+/* conf.c: call for each pair of settings that do not go together, with the paths of both
+ * ("outputs[2].http.batch_size"). Returns how many. */
+size_t conf_each_clash(const struct conf *c,
+		       void (*tell)(void *ctx, const char *path, const char *other,
+				    const char *text),
+		       void *ctx);
+
 /* load.c: set from the YAML in text, as conf_value_set. */
 int conf_value_set_yaml(const struct conf_setting *s, void *at, const char *text,
 			const struct conf_place *place) MUST_CHECK;

@@ -117,7 +117,7 @@ struct self_field {
 };
 
 struct point_self {
-	const char *worker, *source; /* tags */
+	const char *worker, *source, *output; /* tags; NULL: absent */
 	const struct self_field *fields;
 	size_t nfields;
 };

@@ -20,6 +20,7 @@ enum {
 	CLASS_TEXT_MAX = 64,
 	COORDINATE_DIGITS = 6, /* of a degree: 0.1 m */
 	SELF_FIELDS_BYTES = 16 * 1024,
+	SELF_OUTPUT_MOST = 256,
 	/* All that is not constant text. The most is a POINT_SELF: two texts and its fields;
 	 * another kind has two texts (method and path), two of processes and ten of places.
 	 * Addresses, numbers and names of fields: 2 KiB are more than enough. */
@@ -276,9 +277,9 @@ static char *put_http_version(char *p, uint8_t minor)
 	return format_u64(PUT(p, "1."), minor);
 }
 
-static char *put_self_tag(char *p, const char *s)
+static char *put_self_tag(char *p, const char *s, size_t most)
 {
-	return s ? escape_put(p, ESCAPE_TAG, s, text_cut(s, strlen(s), LINE_TEXT_MAX)) : p;
+	return s ? escape_put(p, ESCAPE_TAG, s, text_cut(s, strlen(s), most)) : p;
 }
 
 static char *put_place(char *p, int slot, const struct point *pt)
@@ -343,9 +344,11 @@ static char *put_rare_slot(char *p, int slot, const struct point *pt)
 	case POINT_TAG_HTTP_VERSION:
 		return put_http_version(p, pt->u.httpflow.version);
 	case TAG_SELF_WORKER:
-		return put_self_tag(p, pt->u.self.worker);
+		return put_self_tag(p, pt->u.self.worker, LINE_TEXT_MAX);
 	case TAG_SELF_SOURCE:
-		return put_self_tag(p, pt->u.self.source);
+		return put_self_tag(p, pt->u.self.source, LINE_TEXT_MAX);
+	case TAG_SELF_OUTPUT:
+		return put_self_tag(p, pt->u.self.output, SELF_OUTPUT_MOST);
 	case TAG_CONSTANT:
 		return p;
 	default:

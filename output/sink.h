@@ -1,53 +1,83 @@
-/* sink.h - where lines go.
+/* sink.h - where lines are sent: one interface for standard output, files, HTTP backends and
+ * sockets.
  *
- * A sink gets whole lines. It buffers; sink_flush() at a cycle's end hands everything on. Owned by
- * one thread. A pipe or socket whose reader is gone raises SIGPIPE: the program ignores that
- * signal, once, before the first sink_flush(), and is then told -EPIPE.
- *
- * What could not be written is given up and counted, never written twice. A line of which only the
- * first bytes went out (a full disk) counts as lost too, but its rest is kept and goes first when
- * there is room again, so that a file never holds half a line with another one behind it.
+ * Terms:   a parcel is some whole lines that are sent in one go: an HTTP request, a write, a
+ *          datagram or several.
+ * Threads: a sink is opened by one thread and from then on used by one other, the output's own
+ *          (output.h): send() may wait, the collector never does.
+ * Signals: a pipe or socket whose reader is gone raises SIGPIPE: the program ignores that signal,
+ *          once, before the first send(), and is told EPIPE.
  */
 #ifndef OUTPUT_SINK_H
 #define OUTPUT_SINK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "common/error.h"
 
-struct sink_stats {
-	uint64_t points_written; /* accepted by the file or pipe */
-	uint64_t points_lost;    /* given up */
-	uint64_t errors;         /* writes that the kernel refused */
-	uint64_t bytes_written;
+enum {
+	SINK_WHY_SIZE = 512,
+	SINK_TURN_MS = 100, /* how often send() asks whether it may go on */
+};
+
+/* Whole lines, each with its newline. */
+struct parcel {
+	const char *bytes;
+	size_t size;
+	uint32_t points; /* lines */
+};
+
+enum sink_verdict {
+	SINK_DELIVERED, /* over, but for result.lost of its points, which are given up */
+	SINK_RETRY,     /* perhaps none of it arrived: the very same bytes are to be sent again */
+	SINK_REFUSED,   /* as SINK_RETRY, but somebody has to mend something first: 401, 403, 404 */
+	SINK_SPLIT,   /* too big, or one line spoils it: send it in halves; one line: it is lost */
+	SINK_CLOSED,  /* nobody reads, now and for ever: what is not in .lost went out */
+	SINK_STOPPED, /* go_on() said no; as SINK_RETRY */
+};
+
+struct sink_result {
+	enum sink_verdict verdict;
+	uint32_t lost; /* points; of SINK_DELIVERED and SINK_CLOSED */
+	uint64_t
+	    wait_ns; /* the peer asks not to be asked for so long (Retry-After); 0: it does not */
+	uint64_t bytes; /* that went out, as they were sent (compressed) */
+	bool too_big;   /* of SINK_SPLIT: later parcels had better be smaller, too */
+	/* What is wrong and how to mend it: a sentence without the sink's name and a full stop; ""
+	 * where all is well. SINK_DELIVERED with a sentence is an error, too. */
+	char why[SINK_WHY_SIZE];
+};
+
+/* Asked about every SINK_TURN_MS while a send() waits; false: give up now. */
+struct sink_turn {
+	bool (*go_on)(void *ctx);
+	void *ctx;
 };
 
 struct sink;
 
-/* Open what -o names: "-" (standard output) or "file:PATH" (appended to, created 0640). A file that
- * ends inside a line (its writer was killed) first gets a newline.
- * 0, or a negative error; then *message (static or thread-local) says what is wrong and how to mend
- * it. */
-int sink_open(struct sink **sink, const char *spec, const char **message) MUST_CHECK;
+struct sink_ops {
+	const char *kind; /* "stdout", "file", "http", "unix", "udp" */
+	bool spools;      /* what it cannot deliver now is worth keeping on disk */
 
-/* Room for one line of at most `most` bytes (most <= 64 KiB); fill it, then sink_commit() its
- * length, newline included. Valid until the next call on this sink; sink_commit(s, 0) gives it back
- * unused. */
-char *sink_reserve(struct sink *s, size_t most);
-void sink_commit(struct sink *s, size_t len);
+	/* *r is zeroed before. */
+	void (*send)(struct sink *s, const struct parcel *p, const struct sink_turn *turn,
+		     struct sink_result *r);
+	/* Open what it writes to anew: a file that logrotate(8) has moved away. 0, or a negative
+	 * error with why; then it goes on as it was. NULL: there is nothing to open. */
+	int (*reopen)(struct sink *s, char why[SINK_WHY_SIZE]);
+	/* About once a second, and when there is nothing to send: rotation by age, a connection
+	 * that was idle for too long. NULL: nothing. */
+	void (*idle)(struct sink *s);
+	/* 0, or a negative error with why: what the last sends lost after all. Frees it. */
+	int (*close)(struct sink *s, char why[SINK_WHY_SIZE]);
+};
 
-/* Write what is buffered. 0, or -errno: the first error since the last flush (-EPIPE: nobody reads,
- * now and for ever; what could not be written is in points_lost). */
-int sink_flush(struct sink *s) MUST_CHECK;
-
-const struct sink_stats *sink_stats(const struct sink *s);
-
-/* The spec it was opened with, for messages; valid until sink_close(). */
-const char *sink_spec(const struct sink *s);
-
-/* Flush and close; NULL is fine. Returns as sink_flush(), or what close() said. For final
- * statistics: sink_flush(), sink_stats(), sink_close(). */
-int sink_close(struct sink *s) MUST_CHECK;
+/* The first member of each kind's own struct. */
+struct sink {
+	const struct sink_ops *ops;
+};
 
 #endif

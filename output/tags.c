@@ -109,6 +109,7 @@ static size_t collect_tags(struct tag *tags, const struct line_config *c, enum p
 
 	set_tag(tags, &n, "host", TAG_CONSTANT, c->host);
 	if (kind == POINT_SELF) {
+		set_tag(tags, &n, "output", TAG_SELF_OUTPUT, NULL);
 		set_tag(tags, &n, "source", TAG_SELF_SOURCE, NULL);
 		set_tag(tags, &n, "worker", TAG_SELF_WORKER, NULL);
 	} else {

@@ -10,7 +10,7 @@
 #include "output/line.h"
 
 /* What is filled in for each point: enum point_tag, and these. */
-enum { TAG_SELF_WORKER = POINT_TAGS, TAG_SELF_SOURCE, TAG_CONSTANT, TAG_SLOTS };
+enum { TAG_SELF_WORKER = POINT_TAGS, TAG_SELF_SOURCE, TAG_SELF_OUTPUT, TAG_CONSTANT, TAG_SLOTS };
 
 enum { TAG_COPY_STEP = 16 }; /* constant text is copied in whole steps, and padded for that */
 

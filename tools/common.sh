@@ -20,12 +20,12 @@ find_package_manager() {
 PM=$(find_package_manager)
 
 # What to build with.
-BUILD_NEEDS_apt_get="gcc make autoconf automake libc6-dev libpcap-dev libmaxminddb-dev libyaml-dev"
-BUILD_NEEDS_dnf="gcc make autoconf automake glibc-devel libpcap-devel libmaxminddb-devel libyaml-devel"
+BUILD_NEEDS_apt_get="gcc make autoconf automake libc6-dev libpcap-dev libmaxminddb-dev libyaml-dev zlib1g-dev"
+BUILD_NEEDS_dnf="gcc make autoconf automake glibc-devel libpcap-devel libmaxminddb-devel libyaml-devel zlib-devel"
 BUILD_NEEDS_yum=$BUILD_NEEDS_dnf
 # Each of these is left out where the package manager does not have it.
-BUILD_WANTS_apt_get="libbpf-dev libelf-dev zlib1g-dev libcurl4-openssl-dev"
-BUILD_WANTS_dnf="libbpf-devel elfutils-libelf-devel zlib-devel libcurl-devel"
+BUILD_WANTS_apt_get="libbpf-dev libelf-dev libcurl4-openssl-dev"
+BUILD_WANTS_dnf="libbpf-devel elfutils-libelf-devel libcurl-devel"
 BUILD_WANTS_yum=$BUILD_WANTS_dnf
 # What the tests use; a test whose tool is missing is skipped.
 TEST_WANTS_apt_get="tshark tcpdump nginx-light curl dnsmasq-base bind9-dnsutils dnsperf iperf3 iproute2 python3

@@ -31,6 +31,16 @@ static int parse(const char *line)
 	return options_parse(&o, argc, argv, environment);
 }
 
+static const char *output_name(size_t i)
+{
+	static char name[CONF_OUTPUT_NAME_SIZE];
+
+	if (i >= o.conf.outputs.n)
+		return "(none)";
+	conf_output_name(&o.conf.outputs.v[i], name, sizeof(name));
+	return name;
+}
+
 static void test_defaults(void)
 {
 	CHECK_INT(parse("read x.pcap"), 0);
@@ -45,7 +55,8 @@ static void test_defaults(void)
 	CHECK_INT(o.dns_ports[0], 53);
 	CHECK_INT(o.max_flows, 0);
 	CHECK(!o.no_fold && !o.tunnels_inner && !o.stats && !o.quiet);
-	CHECK_STR(o.sink, "-");
+	CHECK_INT(o.conf.outputs.n, 1);
+	CHECK_INT(o.conf.outputs.v[0].kind, CONF_OUTPUT_STDOUT);
 	CHECK_INT(parse("run"), 0);
 	CHECK_INT(o.command, COMMAND_RUN);
 	CHECK_INT(o.conf.capture.interfaces.n, 0);
@@ -73,7 +84,7 @@ static void test_values(void)
 	CHECK_INT(o.local[0].bits, 104);
 	CHECK_INT(o.local[1].bits, 32);
 	CHECK_INT(o.local[2].bits, 128);
-	CHECK_STR(o.sink, "file:/x");
+	CHECK_STR(output_name(0), "file:/x");
 	CHECK_INT(o.ntags, 2);
 	CHECK_STR(o.tags[0].key, "env");
 	CHECK_STR(o.tags[0].value, "prod");
@@ -109,6 +120,8 @@ static void test_help(void)
 	    {"run --help", COMMAND_HELP, COMMAND_RUN},
 	    {"read --interval 3 -h --nonsense", COMMAND_HELP, COMMAND_READ},
 	    {"filters -h", COMMAND_HELP, COMMAND_FILTERS},
+	    {"status -h", COMMAND_HELP, COMMAND_STATUS},
+	    {"help status", COMMAND_HELP, COMMAND_STATUS},
 	    {"--version", COMMAND_VERSION, 0},
 	    {"-V", COMMAND_VERSION, 0},
 	    {"version", COMMAND_VERSION, 0},
@@ -130,7 +143,7 @@ static void test_mistakes(void)
 	    {"", "which command?"},
 	    {"raed x", "unknown command 'raed' (did you mean 'read'?)"},
 	    {"filter", "did you mean 'filters'?"},
-	    {"frobnicate", "want read, run, filters or check-config"},
+	    {"frobnicate", "want read, run, status, filters or check-config"},
 	    {"-v read x", "'-v' comes before the command"},
 	    {"help foo", "unknown command 'foo'"},
 	    {"read", "read: which capture file?"},
@@ -165,8 +178,30 @@ static void test_mistakes(void)
 	    {"read x --tag time=1", "reserved"},
 	    {"read x --tag a=1 --tag a=2", "'a' is given twice"},
 	    {"read x -o out.line", "(did you mean 'file:out.line'?)"},
-	    {"read x -o http://x", "want - (standard output) or file:PATH"},
-	    {"read x -o file:", "unknown sink"},
+	    {"read x -o file:", "unknown output 'file:'"},
+	    {"read x -o unix:", "did you mean 'unix'?): want - (standard output), file:PATH, http"},
+	    {"read x -o ./out", "did you mean 'file:./out'?"},
+	    {"read x -o influx:h:8086", "did you mean 'http://h:8086'?"},
+	    {"read x -o influxdb://h:8086", "did you mean 'http://h:8086'?"},
+	    {"read x -o http:h:8086", "did you mean 'http://h:8086'?"},
+	    {"read x -o https:/h", "did you mean 'https:///h'?"},
+	    {"read x -o tcp:h:8094", "plain TCP is not spoken: want http://h:8094, or udp:"},
+	    {"read x -o h:8086", "did you mean 'http://h:8086'?"},
+	    {"read x -o udp:h", "'h' is not an address: want HOST:PORT"},
+	    {"read x -o udp:::1:8089", "an IPv6 address wants brackets"},
+	    {"read x -o http://", "names no host"},
+	    {"read x -o http://me:s3cret@h:8086",
+	     "--output: 'http://***@h:8086' has a user or password in it"},
+	    {"read x -o file:a -o file:a", "--output: two outputs are called 'file:a'"},
+	    {"read x -o - -o stdout", "'stdout' is given twice"},
+	    {"read x -o htpp://h:1", "did you mean 'http"},
+	    {"run http://h:8086/?p=s3cret",
+	     "unexpected 'http://h:8086/?p=***': an output is named with -o"},
+	    {"run --json", "not for 'flowline run' but for 'flowline status'"},
+	    {"status x", "status: unexpected 'x'"},
+	    {"status --socket /a --socket /b", "'/b' is a second socket"},
+	    {"status -o file:x", "not for 'flowline status' but for 'flowline read'"},
+	    {"status --dns-ports 5", "not for 'flowline status'"},
 	    {"read x --tunnels both", "want inner or outer"},
 	    {"read x --http-max-path 1025", "want a number from 1 to 1024"},
 	    {"read x --max-flows 1", "want a number from 64"},
@@ -186,6 +221,72 @@ static void test_mistakes(void)
 		CHECK_MSG(o.errors.len && o.errors.text[o.errors.len - 1] == '\n', "%s",
 			  cases[i].line);
 	}
+}
+
+/* A secret on the command line is never repeated. */
+static void test_secrets(void)
+{
+	static const char *const lines[] = {
+	    "read x -o http://me:s3cret@h:8086",
+	    "read x -o me:s3cret@h:8086",
+	    "read x -o influx://h/write?db=a&p=s3cret",
+	    "read x -o http:h/?token=s3cret",
+	    "read x -o tcp:me:s3cret@h",
+	    "read x -o http://h:99999/?p=s3cret",
+	    "read x s3 --set http://me:s3cret@h",
+	    "run http://h/write?u=a&p=s3cret",
+	    "read x --set outputs=[{http:{url:'http://h',token:s3cret,user:a}}]",
+	    "read x --set outputs=[{http:{url:'http://h',headers:['A-b:s3cret',s3cret]}}]",
+	    "read x --set outputs=[{http:{url:'http://h',proxy:'ftp://a:s3cret@p:1'}}]",
+	    "read x --set outputs=[{http:{url:'http://h',password:*s3cret}}]",
+	    "read x --set outputs=[{http:{url:'http://a:s3cret@h'}}]",
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		CHECK_MSG(parse(lines[i]) == FL_EUSAGE, "%s", lines[i]);
+		CHECK_MSG(!strstr(o.errors.text, "s3cret"), "%s: %s", lines[i], o.errors.text);
+	}
+}
+
+static void test_outputs(void)
+{
+	CHECK_MSG(parse("read x -o http://h:8086/write?db=a,b -o file:///p,q -o unix:/run/s "
+			"-o unixgram:@g -o udp://[::1]:8089 -o HTTPS://X/y -o -") == 0,
+		  "%s", o.errors.text);
+	CHECK_INT(o.conf.outputs.n, 7);
+	CHECK_STR(output_name(0), "http:h:8086/write");
+	CHECK_STR(o.conf.outputs.v[0].url, "http://h:8086/write?db=a,b");
+	CHECK_STR(output_name(1), "file:/p,q");
+	CHECK_STR(output_name(2), "unix:/run/s");
+	CHECK_INT(o.conf.outputs.v[2].type, CONF_UNIX_STREAM);
+	CHECK(o.conf.outputs.v[2].spool);
+	CHECK_STR(output_name(3), "unix:@g");
+	CHECK_INT(o.conf.outputs.v[3].type, CONF_UNIX_DATAGRAM);
+	CHECK(!o.conf.outputs.v[3].spool);
+	CHECK_STR(output_name(4), "udp:[::1]:8089");
+	CHECK_STR(output_name(5), "http:x:443/y");
+	CHECK_STR(output_name(6), "stdout");
+	/* the command line's replace the others, and rules count at the end */
+	CHECK_INT(parse("read x --set outputs=[stdout,file:a] -o file:b"), 0);
+	CHECK_INT(o.conf.outputs.n, 1);
+	CHECK_STR(output_name(0), "file:b");
+	CHECK_INT(parse("read x --set sending.retry_min=5m --set sending.retry_max=6m"), 0);
+	CHECK_INT(parse("read x --set sending.retry_min=5m"), FL_EUSAGE);
+	CHECK(strstr(o.errors.text, "is more than sending.retry_max (60s)"));
+}
+
+static void test_status(void)
+{
+	CHECK_INT(parse("status"), 0);
+	CHECK_INT(o.command, COMMAND_STATUS);
+	CHECK(!o.json && !o.socket && !o.nfiles);
+	CHECK_STR(o.conf.status.socket, "/run/flowline/status.sock");
+	CHECK_INT(parse("status --json --socket /s --set status.socket=/t"), 0);
+	CHECK(o.json);
+	CHECK_STR(o.socket, "/s");
+	CHECK_STR(o.conf.status.socket, "/t");
+	CHECK_STR(command_name(COMMAND_STATUS), "status");
 }
 
 static void test_all_at_once(void)
@@ -266,11 +367,11 @@ static void test_precedence(void)
 	CHECK_STR(o.tags[1].value, "3");
 	CHECK_STR(o.tags[3].value, "5");
 	CHECK_INT(o.nlocal, 3);
-	CHECK_STR(o.sink, "file:/x,y");
+	CHECK_STR(output_name(0), "file:/x,y");
 	CHECK_INT(o.log_level, LOG_LEVEL_DEBUG);
 	snprintf(line, sizeof(line), "read x -c %s -o file:a,b --host me -q", path);
 	CHECK_INT(parse(line), 0);
-	CHECK_STR(o.sink, "file:a,b");
+	CHECK_STR(output_name(0), "file:a,b");
 	CHECK_STR(o.host, "me");
 	CHECK_INT(o.log_level, LOG_LEVEL_ERROR);
 	snprintf(name, sizeof(name), "FLOWLINE_CONFIG=%s", path);
@@ -348,7 +449,8 @@ static void test_table(void)
 }
 
 TEST_MAIN({"defaults", test_defaults}, {"values", test_values}, {"help", test_help},
-	  {"mistakes", test_mistakes}, {"all mistakes at once", test_all_at_once},
+	  {"mistakes", test_mistakes}, {"secrets", test_secrets}, {"outputs", test_outputs},
+	  {"status", test_status}, {"all mistakes at once", test_all_at_once},
 	  {"no room for more mistakes", test_errors_full}, {"precedence", test_precedence},
 	  {"mistakes in settings", test_config_mistakes},
 	  {"configuration commands", test_config_commands}, {"table of options", test_table})

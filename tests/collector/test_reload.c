@@ -89,7 +89,7 @@ static void test_restart(void)
 	CHECK_INT(r.o->conf.names.max_entries, 100);
 	CHECK_INT(r.o->http_max_path, 150);
 	CHECK_INT(r.o->ring_bytes, 4 << 20);
-	CHECK_STR(r.o->conf.status.socket, "");
+	CHECK_STR(r.o->conf.status.socket, "/run/flowline/status.sock");
 	CHECK_INT(r.o->interval_ns, 5000000000LL);
 	options_free(&o);
 	/* a reload of what a reload has made */

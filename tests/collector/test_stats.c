@@ -99,6 +99,111 @@ static void test_complete(void)
 	}
 }
 
+/* The same for the sums over the outputs. */
+static void test_complete_sums(void)
+{
+	struct self_field zero[STATS_FIELDS_MOST], f[STATS_FIELDS_MOST];
+	struct stats_totals before, now;
+	size_t words = sizeof(struct sink_sums) / sizeof(uint64_t), w, i, n;
+	uint64_t one = 1;
+
+	memset(&before, 0, sizeof(before));
+	n = stats_fields(&before, &before, zero);
+	CHECK(n < STATS_FIELDS_MOST);
+	for (w = 0; w < words; w++) {
+		size_t shown = 0;
+
+		now = before;
+		memcpy((char *)&now.sink + w * sizeof(one), &one, sizeof(one));
+		CHECK_INT(stats_fields(&before, &now, f), n);
+		for (i = 0; i < n; i++)
+			shown += f[i].value != zero[i].value;
+		CHECK_MSG(shown == 1, "word %zu of struct sink_sums is shown %zu times", w, shown);
+	}
+}
+
+static void test_points_add_up(void)
+{
+	struct stats_totals t;
+
+	fill(&t);
+	CHECK(stats_points_add_up(&t));
+	t.sink.points_made = 100;
+	t.sink.points_found = 7;
+	CHECK(!stats_points_add_up(&t));
+	t.sink.points_written = 50;
+	t.sink.points_lost = 20;
+	t.sink.points_queued = 30;
+	t.sink.points_spooled = 7;
+	CHECK(stats_points_add_up(&t));
+}
+
+struct seen {
+	size_t n, counters, losses, gauges;
+	uint64_t dropped, dropped_lately, active, active_lately, unit_bytes;
+};
+
+static void see(void *ctx, const struct stats_item *item)
+{
+	struct seen *s = ctx;
+
+	s->n++;
+	s->counters += item->kind == STATS_COUNTER;
+	s->losses += item->kind == STATS_LOSS;
+	s->gauges += item->kind == STATS_GAUGE;
+	s->unit_bytes += item->unit == STATS_BYTES;
+	if (!item->text[0] || (item->kind == STATS_GAUGE && item->change != item->total))
+		CHECK_MSG(false, "%s", item->name);
+	if (!strcmp(item->name, "packets_dropped_kernel")) {
+		s->dropped = item->total;
+		s->dropped_lately = item->change;
+	} else if (!strcmp(item->name, "flows_active")) {
+		s->active = item->total;
+		s->active_lately = item->change;
+	}
+}
+
+static void test_each(void)
+{
+	struct self_field f[STATS_FIELDS_MOST];
+	struct stats_totals before, now;
+	struct seen s = {0};
+
+	fill(&before);
+	now = before;
+	now.source.dropped_kernel += 5;
+	now.engine.flows_active = 60;
+	stats_each(&before, &now, see, &s);
+	CHECK_INT(s.n, stats_fields(&before, &now, f));
+	CHECK_INT(s.dropped, 12);
+	CHECK_INT(s.dropped_lately, 5);
+	CHECK_INT(s.active, 60);
+	CHECK_INT(s.active_lately, 60);
+	CHECK_INT(s.losses, 7);
+	CHECK_INT(s.gauges, 8);
+	CHECK_INT(s.counters, s.n - 15);
+	CHECK_INT(s.unit_bytes, 3);
+}
+
+static void test_digits(void)
+{
+	static const struct {
+		uint64_t v;
+		const char *want;
+	} cases[] = {{0, "0"},
+		     {999, "999"},
+		     {1000, "1,000"},
+		     {1234567, "1,234,567"},
+		     {UINT64_MAX, "18,446,744,073,709,551,615"}};
+	char text[STATS_DIGITS_SIZE];
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		stats_digits(cases[i].v, text);
+		CHECK_STR(text, cases[i].want);
+	}
+}
+
 static bool has_field(const struct stats_totals *t, const char *name)
 {
 	struct self_field f[STATS_FIELDS_MOST];
@@ -166,6 +271,17 @@ static void test_table(void)
 	fclose(f);
 	CHECK(strstr(text, "DOES NOT ADD UP"));
 	free(text);
+	f = open_memstream(&text, &len);
+	if (!CHECK(f != NULL))
+		return;
+	t.engine.packets_unknown--;
+	t.sink.points_made = 3;
+	t.sink.points_written = 2;
+	stats_print(f, &t);
+	fclose(f);
+	CHECK(strstr(text,
+		     "made + found 3 = delivered + lost + queued + spooled 2: DOES NOT ADD UP"));
+	free(text);
 }
 
 static void test_process(void)
@@ -178,6 +294,8 @@ static void test_process(void)
 }
 
 TEST_MAIN({"the sum", test_sum}, {"changes and gauges", test_changes},
-	  {"every counter is shown", test_complete}, {"the table", test_table},
-	  {"what is measured", test_present},
+	  {"every counter is shown", test_complete},
+	  {"every sum of the outputs is shown", test_complete_sums},
+	  {"the outputs' balance", test_points_add_up}, {"the list", test_each},
+	  {"digits", test_digits}, {"the table", test_table}, {"what is measured", test_present},
 	  {"this process", test_process})

@@ -31,6 +31,16 @@ static void test_defaults(void)
 	CHECK_INT(c.processes.cpu_percent, 5);
 	CHECK_INT(c.outputs.n, 1);
 	CHECK_INT(c.outputs.v[0].kind, CONF_OUTPUT_STDOUT);
+	CHECK_INT(c.sending.queue_bytes, 16 << 20);
+	CHECK_INT(c.sending.retry_min_ns, 1000000000LL);
+	CHECK_INT(c.sending.retry_max_ns, 60000000000LL);
+	CHECK_INT(c.sending.stop_timeout_ns, 5000000000LL);
+	CHECK_STR(c.spool.directory, "/var/lib/flowline/spool");
+	CHECK_INT(c.spool.max_bytes, 1 << 30);
+	CHECK_INT(c.spool.max_age_ns, 72 * 3600000000000LL);
+	CHECK_INT(c.spool.segment_bytes, 8 << 20);
+	CHECK_INT(c.spool.replay_rate, 20000);
+	CHECK_STR(c.status.socket, "/run/flowline/status.sock");
 	CHECK_INT(c.log.level, CONF_LOG_INFO);
 	conf_free(&c);
 }
@@ -53,7 +63,30 @@ static const struct set_case {
     {"outputs={file: {path: /x}}", NULL},
     {"outputs=[{file: {}}]", "file: 'path' is missing"},
     {"outputs=[{fiel: {path: x}}]", "unknown output 'fiel' (did you mean 'file'?)"},
-    {"outputs=[stdout, {file: {path: x}}]", "more than 1 entries"},
+    {"outputs=[stdout, {file: {path: x}}]", NULL},
+    {"outputs=[{http: {url: 'http://h:8086'}}]", NULL},
+    {"outputs=[stdout,-]", "'stdout' is given twice"},
+    {"outputs=file:/a,file:/b", NULL},
+    {"outputs=file:/a,file:/b,file:/a", "two outputs are called 'file:/a': give one a name"},
+    {"outputs=[f:1,f:2,f:3,f:4,f:5,f:6,f:7,f:8,f:9,f:10,f:11,f:12,f:13,f:14,f:15,f:16,f:17]",
+     "did you mean 'http://f:1'?"},
+    {"outputs=udp:f:1,udp:f:2,udp:f:3,udp:f:4,udp:f:5,udp:f:6,udp:f:7,udp:f:8,udp:f:9,udp:f:10,"
+     "udp:f:11,udp:f:12,udp:f:13,udp:f:14,udp:f:15,udp:f:16,udp:f:17",
+     "more than 16 entries"},
+    {"outputs=a=user:s3cret@host", "unknown output '***@host'"},
+    {"http://u:s3cret@h", "'http://***@h' sets nothing"},
+    {"sending.retry_min=5ms", "want 10ms to 1h"},
+    {"sending.retry_max=25h", "want 10ms to 24h"},
+    {"sending.queue_size=1023k", "want 1M to 4G"},
+    {"sending.stop_timeout=0s", NULL},
+    {"spool.directory=", NULL},
+    {"spool.max_size=1T", NULL},
+    {"spool.max_size=1025G", "want 1M to 1T"},
+    {"spool.max_age=0s", NULL},
+    {"spool.max_age=367d", "want 0s to 366d"},
+    {"spool.segment_size=2G", "want 64k to 1G"},
+    {"spool.replay_rate=0", NULL},
+    {"status.socket=", NULL},
     {"outputs=", "is empty"},
     {"tags=env=prod,rack=r1", NULL},
     {"tags={env: prod}", NULL},
@@ -112,6 +145,36 @@ static void test_set(void)
 	conf_free(&c);
 }
 
+/* Rules between settings count once all is read. */
+static void test_rules(void)
+{
+	static const struct {
+		const char *sets[3];
+		const char *want;
+	} cases[] = {
+	    {{"sending.retry_min=2m", NULL},
+	     "sending.retry_min: sending.retry_min (2m) is more than sending.retry_max (60s)\n"},
+	    {{"sending.retry_min=2m", "sending.retry_max=2m", NULL}, ""},
+	    {{"outputs=[stdout, {udp: {address: 'h:1', batch_size: 32M}}]", NULL},
+	     "outputs[2].udp.batch_size: batch_size (32M) is more than sending.queue_size (16M): a "
+	     "batch must fit in the queue\n"},
+	    {{"outputs=[{udp: {address: 'h:1', batch_size: 32M}}]", "sending.queue_size=32M", NULL},
+	     ""},
+	};
+	struct conf c;
+	size_t i, j;
+
+	for (i = 0; i < COUNT(cases); i++) {
+		conf_errors_init(&errors);
+		CHECK_INT(conf_default(&c), 0);
+		for (j = 0; j < 3 && cases[i].sets[j]; j++)
+			CHECK_MSG(!conf_set(&c, cases[i].sets[j], &errors), "%s", errors.text);
+		CHECK_INT(conf_check(&c, &errors), *cases[i].want ? FL_EUSAGE : 0);
+		CHECK_STR(errors.text, cases[i].want);
+		conf_free(&c);
+	}
+}
+
 static void test_env(void)
 {
 	char interval[] = "FLOWLINE_INTERVAL=5s", ports[] = "FLOWLINE_DNS_PORTS=53,5300";
@@ -122,7 +185,9 @@ static void test_env(void)
 	     lone[] = "x";
 	char bad[] = "FLOWLINE_INTERVAL=5", unknown[] = "FLOWLINE_DNS_PROTS=1",
 	     no[] = "FLOWLINE_QQ=1";
-	char *good[] = {interval, ports, domain, service, port, config, own, path, odd, lone, NULL};
+	char outputs[] = "FLOWLINE_OUTPUTS=http://h:8086/write?db=x,file:/y";
+	char *good[] = {interval, ports, domain, service, port,    config,
+			own,      path,  odd,    lone,    outputs, NULL};
 	char *wrong[] = {ports, bad, unknown, no, NULL};
 	struct conf c;
 
@@ -132,6 +197,10 @@ static void test_env(void)
 	CHECK_INT(c.interval_ns, 5000000000LL);
 	CHECK_INT(c.dns.ports.n, 2);
 	CHECK(!c.points.dns_domain);
+	if (CHECK(c.outputs.n == 2)) {
+		CHECK_STR(c.outputs.v[0].url, "http://h:8086/write?db=x");
+		CHECK_STR(c.outputs.v[1].path, "/y");
+	}
 	conf_free(&c);
 	CHECK_INT(conf_default(&c), 0);
 	CHECK_INT(conf_env(&c, wrong, &errors), FL_EUSAGE);
@@ -194,5 +263,6 @@ static void test_errors_full(void)
 	CHECK(errors.text[errors.len - 1] == '\n');
 }
 
-TEST_MAIN({"defaults", test_defaults}, {"set", test_set}, {"environment", test_env},
-	  {"interfaces", test_interfaces}, {"errors without room", test_errors_full})
+TEST_MAIN({"defaults", test_defaults}, {"set", test_set}, {"rules", test_rules},
+	  {"environment", test_env}, {"interfaces", test_interfaces},
+	  {"errors without room", test_errors_full})

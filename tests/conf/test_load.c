@@ -132,12 +132,12 @@ static const struct mistake {
     {"host: a\n---\nhost: b\n",
      "f.yaml:2:1: a second document: one file holds one configuration\n"},
     {"host: \xff\n", "f.yaml:1:7: not a text in UTF-8: invalid leading UTF-8 octet\n"},
-    {"local: [*x]\n", "f.yaml:1:9: *x is an alias, and there is no &x before it: quote "
-		      "what begins with *\n"},
+    {"local: [*x]\n", "f.yaml:1:9: what begins with * is an alias, and there is no anchor (&) "
+		      "of this name before it: put a text into quotes\n"},
     {"capture: {interfaces: [*]}\n", "f.yaml:1:25: not YAML: quote what begins with *\n"},
     {"tags: &a {b: *a}\n",
-     "f.yaml:1:14: *a is an alias, and there is no &a before it: quote what begins with "
-     "*\n"},
+     "f.yaml:1:14: what begins with * is an alias, and there is no anchor (&) of this name before "
+     "it: put a text into quotes\n"},
     {"a: [[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]\n", "f.yaml:1:19: nested too deeply\n"},
     {"dns: {ports: [53, 0, x]}\n",
      "f.yaml:1:19: dns.ports: '0' is not a port: want 1 to 65535, such as [53, 5300]\n"
@@ -145,11 +145,20 @@ static const struct mistake {
     {"dns: {ports: []}\n",
      "f.yaml:1:14: dns.ports: is empty: want at least one, such as [53, 5300]\n"},
     {"outputs: [file]\n",
-     "f.yaml:1:11: outputs[1]: unknown sink 'file' (did you mean 'file:file'?)\n"},
+     "f.yaml:1:11: outputs[1]: unknown output 'file' (did you mean 'file:file'?)\n"},
     {"outputs:\n  - file:\n      pat: x\n",
      "f.yaml:3:7: unknown key 'pat' in 'outputs[1].file' (did you mean 'path'?)\n"},
     {"outputs:\n  - file: {}\n", "f.yaml:2:5: outputs[1]: file: 'path' is missing: want such as "
 				 "/var/log/flowline.line\n"},
+    {"sending:\n  retry_min: 2m\n",
+     "f.yaml:2:14: sending.retry_min: sending.retry_min (2m) is more than sending.retry_max "
+     "(60s)\n"},
+    {"sending:\n  retry_max: 500ms\n",
+     "f.yaml:2:14: sending.retry_max: sending.retry_min (1s) is more than sending.retry_max "
+     "(500ms)\n"},
+    {"outputs:\n  - stdout\n  - udp:\n      address: h:1\n      batch_size: 20M\n",
+     "f.yaml:5:19: outputs[2].udp.batch_size: batch_size (20M) is more than sending.queue_size "
+     "(16M): a batch must fit in the queue\n"},
     {"capture:\n  exclude:\n    - {port: 22}\n    - {}\n",
      "f.yaml:4:7: capture.exclude[2]: a rule wants cidr, port or process, such as {port: "
      "22}\n"},
@@ -278,7 +287,7 @@ static void test_files(void)
 	free(big);
 }
 
-/* No setting is a secret yet: a schema of its own. */
+/* A schema of its own: how long a secret may be. */
 struct secret_holder {
 	char *token;
 };

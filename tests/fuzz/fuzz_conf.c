@@ -36,36 +36,63 @@ static void check_errors(int err, const struct conf_errors *errors)
 	must(!errors->len || errors->text[errors->len - 1] == '\n', "line", errors->text);
 }
 
+/* The lines "section:" that path is in and before was not, and blanks for what is below. */
+static const char *print_sections(FILE *out, const char *path, const char *before)
+{
+	const char *begin = path, *dot;
+	int depth = 0;
+
+	for (; (dot = strchr(begin, '.')) != NULL; begin = dot + 1, depth += 2)
+		if (strncmp(path, before, (size_t)(dot - path) + 1))
+			fprintf(out, "%*s%.*s:\n", depth, "", (int)(dot - begin), begin);
+	fprintf(out, "%*s", depth, "");
+	return begin;
+}
+
 /* Every setting, printed in a file, gives the same configuration. */
 static void check_round_trip(const struct conf *c)
 {
 	static struct conf_errors errors;
+	const char *before = "";
 	struct conf again;
-	char *text, path[64];
+	char *text;
 	size_t size, i;
+	FILE *out = open_memstream(&text, &size);
 
 	must(conf_default(&again) == 0, "default", "");
 	for (i = 0; i < conf_schema.n; i++) {
 		const struct conf_setting *s = &conf_schema.settings[i];
-		char *rest = path, *dot;
-		int depth = 0;
-		FILE *out = open_memstream(&text, &size);
 
-		snprintf(path, sizeof(path), "%s", s->path);
-		for (; (dot = strchr(rest, '.')) != NULL; rest = dot + 1, depth++)
-			fprintf(out, "{%.*s: ", (int)(dot - rest), rest);
-		fprintf(out, "{%s: ", rest);
+		fprintf(out, "%s: ", print_sections(out, s->path, before));
 		conf_value_print(out, s, conf_at(s, c), true);
-		for (depth++; depth--;)
-			putc('}', out);
-		fclose(out);
-		conf_errors_init(&errors);
-		if (conf_load_text(&again, "again", text, size, &errors))
-			must(false, errors.text, text);
-		free(text);
+		putc('\n', out);
+		before = s->path;
 	}
+	fclose(out);
+	conf_errors_init(&errors);
+	if (conf_load_text(&again, "again", text, size, &errors))
+		must(false, errors.text, text);
+	free(text);
 	must(conf_diff(c, &again, unchanged, NULL) == 0, "differs", "");
 	conf_free(&again);
+}
+
+/* Names of outputs are clean, differ, and fit. */
+static void check_names(const struct conf *c)
+{
+	char name[2][CONF_OUTPUT_NAME_SIZE], dir[2][40];
+	size_t i, j;
+
+	for (i = 0; i < c->outputs.n; i++) {
+		conf_output_name(&c->outputs.v[i], name[0], sizeof(name[0]));
+		conf_output_dir_name(&c->outputs.v[i], dir[0], sizeof(dir[0]));
+		must(*name[0] && *dir[0] && *dir[0] != '.' && !strchr(dir[0], '/'), "name", dir[0]);
+		for (j = 0; j < i; j++) {
+			conf_output_name(&c->outputs.v[j], name[1], sizeof(name[1]));
+			conf_output_dir_name(&c->outputs.v[j], dir[1], sizeof(dir[1]));
+			must(strcmp(name[0], name[1]) && strcmp(dir[0], dir[1]), "same", name[0]);
+		}
+	}
 }
 
 static int set_lines(struct conf *c, char *text, struct conf_errors *errors)
@@ -109,8 +136,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		err = conf_load_text(&c, "fuzz.yaml", text, size, &errors);
 	check_errors(err, &errors);
 	if (!err)
+		check_names(&c);
+	if (!err && (!size || data[0] > 2 || !conf_check(&c, &errors)))
 		check_round_trip(&c);
-	else if (!size || data[0] != 1)
+	if (err && (!size || data[0] != 1))
 		must(conf_diff(&initial, &c, unchanged, NULL) == 0, "changed", "");
 	conf_free(&c);
 	conf_free(&initial);

@@ -80,6 +80,8 @@ def main(tests, setup=None):
             fail(traceback.format_exc())
         finally:
             stop_processes()
+            while endings:
+                endings.pop()()
         if problems:
             counts['fail'] += 1
             print('not ok %s (%.1f s)' % (name, time.time() - begin))
@@ -119,6 +121,7 @@ def need_lab():
 # --- processes ---------------------------------------------------------------------------------------
 
 processes = []
+endings = []  # functions: called after the test that put them here, however it ended
 
 
 def quietly(args, **more):
