@@ -37,8 +37,9 @@ const char *url_mistake(const char *text);
 const char *address_mistake(const char *text);
 const char *proxy_mistake(const char *text);
 
-/* "host:port" of a proxy or URL hides user and password, a query the values of keys such as p,
- * token and password. Any text is fine. Always 0-terminated. */
+/* A text with "***" for what is secret in it: user and password before a host, and the values of a
+ * query's keys such as p, token and password. Any text is fine, whole or not, URL or not. out is
+ * always 0-terminated; it is cut to size. */
 void url_redact(const char *text, char *out, size_t size);
 
 #endif

@@ -75,7 +75,12 @@ static void tell(struct look *l)
 {
 	const char *text = *l->body.text ? l->body.text : status_name(l->a->status);
 	char shown[HTTP_BODY_SHOWN_SIZE], both[HTTP_BODY_TEXT_SIZE + HTTP_BODY_DETAIL_SIZE + 4];
+	char number[24];
+	size_t n = (size_t)snprintf(number, sizeof(number), "%ld ", l->a->status);
 
+	text += strspn(text, " \r\n\t");
+	if (!strncmp(text, number, n)) /* the title of a proxy's page */
+		text += n;
 	if (*l->body.detail) {
 		snprintf(both, sizeof(both), "%s: %s", text, l->body.detail);
 		text = both;

@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <zlib.h>
 
-/* Level 1: lines repeat themselves so much that more effort gains little (bench/bench_gzip.c). */
+/* Of 5,000 netflow lines with random addresses and counters (438 bytes each), zlib 1.2.13: level 1
+ * leaves 59 bytes of a line for 1.3 us, level 3 52 for 1.6 us, level 6 44 for 3.5 us. A host that
+ * is measured has other work to do. */
 enum { LEVEL = 1, WINDOW_BITS = 15, AS_GZIP = 16, MEMORY_LEVEL = 8 };
 
 struct http_gzip {

@@ -145,6 +145,12 @@ static bool tls_failure(const struct http_failure *f, const char *text, struct s
 #endif
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_ISSUER_ERROR:
+		if (strstr(f->error, "subject name") || strstr(f->error, "not match")) {
+			say(r, SINK_REFUSED,
+			    "has a certificate for another name (%s): write that name in the url",
+			    text);
+			return true;
+		}
 		say(r, SINK_REFUSED,
 		    "has a certificate that is not trusted (%s): set ca_file to the authority that "
 		    "signed it (insecure: true trusts anybody)",

@@ -499,8 +499,7 @@ static void step(struct spool *s, size_t i)
 	case SPOOL_FOUND_DAMAGED:
 		if (!item.done && !seg->unmended)
 			lose_damaged(s, seg, item.points);
-		if (!spool_mend(&s->walk, &item))
-			s->stats.errors++; /* it is counted again in the next run */
+		(void)spool_mend(&s->walk, &item);
 		break;
 	case SPOOL_FOUND_ERROR:
 		s->stats.errors++;

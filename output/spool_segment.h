@@ -42,8 +42,8 @@ void spool_walk_begin(struct spool_walk *w, int fd, uint64_t number, uint64_t si
 /* The next one; the walk goes on behind it, but stays where it is at a tail or an error. */
 enum spool_found spool_walk_next(struct spool_walk *w, struct spool_item *item);
 
-/* Write a done record without lines over a damaged stretch, so that it is not counted again. False
- * where that did not go. */
-bool spool_mend(const struct spool_walk *w, const struct spool_item *item) MUST_CHECK;
+/* Write a done record without lines over a damaged stretch, so that it is not counted again in
+ * the next run. False where that did not go: it is too short, or cannot be written to. */
+bool spool_mend(const struct spool_walk *w, const struct spool_item *item);
 
 #endif

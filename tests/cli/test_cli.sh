@@ -71,6 +71,7 @@ try 0 help read; out_has "usage: flowline read"; out_has "--local"
 try 0 read --help; out_has "usage: flowline read"; out_has "Examples:"
 try 0 run --help; out_has "--duration"; out_has "CAP_NET_RAW"
 try 0 filters --help; out_has "usage: flowline filters"
+try 0 status --help; out_has "usage: flowline status"; out_has "--json"; out_has "--socket"
 try 0 --version; out_has "flowline "; out_has "libpcap"; err_empty
 
 # --- wrong usage
@@ -82,6 +83,12 @@ try 2 read good.pcap --intervall 5s; err_has "did you mean '--interval'?"; out_e
 try 2 read good.pcap --interval 5; err_has "'5' is not a duration"; err_has "such as 10s"
 try 2 read good.pcap -i lo; err_has "for 'flowline run'"
 try 2 read good.pcap -o out.line; err_has "did you mean 'file:out.line'?"
+try 2 read good.pcap -o h:8086; err_has "did you mean 'http://h:8086'?"
+try 2 read good.pcap -o influx:h:8086; err_has "did you mean 'http://h:8086'?"
+try 2 read good.pcap -o http://me:s3cret@h; err_has "'http://***@h' has a user or password in it"
+try 2 read good.pcap -o file:a -o file:a; err_has "two outputs are called 'file:a'"
+try 2 read good.pcap --set sending.retry_min=2m; err_has "is more than sending.retry_max (60s)"
+try 2 run --json; err_has "for 'flowline status'"
 try 2 run lo; err_has "-i lo"
 try 2 read --interval x --dns-ports y --tag z --local w --bogus
 err_has "--interval"; err_has "--dns-ports"; err_has "--tag"; err_has "--local"; err_has "--bogus"

@@ -122,95 +122,92 @@ static void test_every_setting(void)
 	}
 }
 
+static const struct mistake_case {
+	const char *output, *want; /* all that is said; NULL: it is right */
+} mistakes[] = {
+    {"stdout: {name: x}", NULL},
+    {"stdout:", NULL},
+    {H ", token: t, user: u}", "f:2:34: outputs[1]: token and user or password do not go "
+			       "together: InfluxDB 2 and 3 want token, InfluxDB 1 wants "
+			       "user and password\n"},
+    {H ", password: p}", "f:2:34: outputs[1]: password without user: give both\n"},
+    {H ", user: u}", NULL},
+    {H ", user: u, password: p, database: d, retention_policy: r}", NULL},
+    {H ", org: o}", "f:2:34: outputs[1]: org without bucket: InfluxDB 2 wants both, InfluxDB "
+		    "1 wants database\n"},
+    {H ", org: o, bucket: b, token: t}", NULL},
+    {H ", bucket: b}", NULL},
+    {H ", retention_policy: r}",
+     "f:2:34: outputs[1]: retention_policy without database: give both\n"},
+    {H ", database: d, bucket: b}", "f:2:47: outputs[1]: bucket and database do not go "
+				    "together: InfluxDB 1 wants database, "
+				    "InfluxDB 2 and 3 want bucket\n"},
+    {"http: {url: 'http://h/write?db=x', database: y}",
+     "f:2:40: outputs[1]: database is in the url too (db=): leave out one\n"},
+    {S ", cert_file: /c}", "f:2:35: outputs[1]: cert_file without key_file: give both\n"},
+    {S ", key_file: /c}", "f:2:35: outputs[1]: key_file without cert_file: give both\n"},
+    {S ", key_file: /c, cert_file: /d, ca_file: /e}", NULL},
+    {S ", insecure: true, ca_file: /e}",
+     "f:2:51: outputs[1]: ca_file and insecure do not go together: insecure takes any "
+     "certificate; leave one out\n"},
+    {S ", insecure: true}", NULL},
+    {H ", insecure: true}",
+     "f:2:34: outputs[1]: insecure is for https://, and url is http://: leave it out\n"},
+    {"http: {url: 'http://me:pw@h'}",
+     "f:2:17: outputs[1].http.url: 'http://***@h' has a user or password in it, which "
+     "would "
+     "be seen in many places: use user and password (or password_file) of {http: {...}}\n"},
+    {"http: {database: x}",
+     "f:2:5: outputs[1]: http: 'url' is missing: want such as http://127.0.0.1:8086\n"},
+    {"http: {url: ''}", "f:2:17: outputs[1].http.url: want a text of 1 to 4095 bytes, such as "
+			"http://127.0.0.1:8086\n"},
+    {H ", tokn: x}", "f:2:34: unknown key 'tokn' in 'outputs[1].http' (did you mean 'token'?)\n"},
+    {H ", token: x, token_file: /etc/hostname}",
+     "f:2:44: outputs[1]: token and token_file are both given: leave one out\n"},
+    {H ", headers: ['A b: c']}", "f:2:44: outputs[1].http.headers: 'A b: ***' has a name with "
+				 "blanks or other characters that a header's name cannot have\n"},
+    {H ", headers: [abc]}",
+     "f:2:44: outputs[1].http.headers: '(a header)' is not a header: want 'NAME: VALUE', "
+     "such as 'X-Scope-OrgID: fleet'\n"},
+    {H ", headers: [\"A: b\\nC: d\"]}", "f:2:44: outputs[1].http.headers: 'A: ***' has a "
+					"control character, or is not UTF-8\n"},
+    {H ", headers: ['content-length: 5']}",
+     "f:2:44: outputs[1].http.headers: 'content-length: ***' is a header that flowline "
+     "itself "
+     "sets: leave it out\n"},
+    {"file: {path: /x, spool: true}", "f:2:22: outputs[1]: spool is not for file, only for "
+				      "http and for unix streams: nothing "
+				      "tells later what arrived; leave it out\n"},
+    {"unix: {path: /x, type: datagram, spool: true}",
+     "f:2:38: outputs[1]: spool is for type: stream: nobody tells whether a datagram was "
+     "taken "
+     "in; leave it out\n"},
+    {"unix: {path: /x, type: datagram, spool: false}", NULL},
+    {"udp: {address: h}", "f:2:20: outputs[1].udp.address: 'h' is not an address: want "
+			  "HOST:PORT, such as telegraf.example.org:8094\n"},
+    {"file: {path: /x, name: 'a/b'}", "f:2:28: outputs[1].file.name: 'a/b' will not do as "
+				      "a name: want letters, digits, '.', "
+				      "'-', '_' and ':' only\n"},
+    {"file: {path: /x, name: ..}", "f:2:28: outputs[1].file.name: '..' will not do as a name: "
+				   "it begins with a letter or digit, and has no '..'\n"},
+    {"influxdb: {url: x}", "f:2:5: outputs[1]: unknown output 'influxdb': want stdout, "
+			   "file, http (InfluxDB and all "
+			   "that speak its protocol), unix or udp\n"},
+    {"{file: {path: x}, http: {url: y}}",
+     "f:2:5: outputs[1]: want stdout, or one kind and its settings, such as {file: {path: "
+     "PATH}} or {http: {url: URL}}\n"},
+    {"file: {path: /x}\n  - file: {path: /x, keep: 1}",
+     "f:3:5: outputs: two outputs are called 'file:/x': give one a name of its own, as in "
+     "{file: {name: second, ...}}\n"},
+    {"file: {path: /x}\n  - file: {path: /x, keep: 1, name: y}", NULL},
+};
+
 static void test_mistakes(void)
 {
-	static const struct {
-		const char *output, *want; /* all that is said; NULL: it is right */
-	} cases[] = {
-	    {"stdout: {name: x}", NULL},
-	    {"stdout:", NULL},
-	    {H ", token: t, user: u}", "f:2:34: outputs[1]: token and user or password do not go "
-				       "together: InfluxDB 2 and 3 want token, InfluxDB 1 wants "
-				       "user and password\n"},
-	    {H ", password: p}", "f:2:34: outputs[1]: password without user: give both\n"},
-	    {H ", user: u}", NULL},
-	    {H ", user: u, password: p, database: d, retention_policy: r}", NULL},
-	    {H ", org: o}",
-	     "f:2:34: outputs[1]: org without bucket: InfluxDB 2 wants both, InfluxDB "
-	     "1 wants database\n"},
-	    {H ", org: o, bucket: b, token: t}", NULL},
-	    {H ", bucket: b}", NULL},
-	    {H ", retention_policy: r}",
-	     "f:2:34: outputs[1]: retention_policy without database: give both\n"},
-	    {H ", database: d, bucket: b}", "f:2:47: outputs[1]: bucket and database do not go "
-					    "together: InfluxDB 1 wants database, "
-					    "InfluxDB 2 and 3 want bucket\n"},
-	    {"http: {url: 'http://h/write?db=x', database: y}",
-	     "f:2:40: outputs[1]: database is in the url too (db=): leave out one\n"},
-	    {S ", cert_file: /c}", "f:2:35: outputs[1]: cert_file without key_file: give both\n"},
-	    {S ", key_file: /c}", "f:2:35: outputs[1]: key_file without cert_file: give both\n"},
-	    {S ", key_file: /c, cert_file: /d, ca_file: /e}", NULL},
-	    {S ", insecure: true, ca_file: /e}",
-	     "f:2:51: outputs[1]: ca_file and insecure do not go together: insecure takes any "
-	     "certificate; leave one out\n"},
-	    {S ", insecure: true}", NULL},
-	    {H ", insecure: true}",
-	     "f:2:34: outputs[1]: insecure is for https://, and url is http://: leave it out\n"},
-	    {"http: {url: 'http://me:pw@h'}",
-	     "f:2:17: outputs[1].http.url: 'http://***@h' has a user or password in it, which "
-	     "would "
-	     "be seen in many places: use user and password (or password_file) of {http: {...}}\n"},
-	    {"http: {database: x}",
-	     "f:2:5: outputs[1]: http: 'url' is missing: want such as http://127.0.0.1:8086\n"},
-	    {"http: {url: ''}",
-	     "f:2:17: outputs[1].http.url: want a text of 1 to 4095 bytes, such as "
-	     "http://127.0.0.1:8086\n"},
-	    {H ", tokn: x}",
-	     "f:2:34: unknown key 'tokn' in 'outputs[1].http' (did you mean 'token'?)\n"},
-	    {H ", token: x, token_file: /etc/hostname}",
-	     "f:2:44: outputs[1]: token and token_file are both given: leave one out\n"},
-	    {H ", headers: ['A b: c']}",
-	     "f:2:44: outputs[1].http.headers: 'A b: ***' has a name with "
-	     "blanks or other characters that a header's name cannot have\n"},
-	    {H ", headers: [abc]}",
-	     "f:2:44: outputs[1].http.headers: '(a header)' is not a header: want 'NAME: VALUE', "
-	     "such as 'X-Scope-OrgID: fleet'\n"},
-	    {H ", headers: [\"A: b\\nC: d\"]}", "f:2:44: outputs[1].http.headers: 'A: ***' has a "
-						"control character, or is not UTF-8\n"},
-	    {H ", headers: ['content-length: 5']}",
-	     "f:2:44: outputs[1].http.headers: 'content-length: ***' is a header that flowline "
-	     "itself "
-	     "sets: leave it out\n"},
-	    {"file: {path: /x, spool: true}", "f:2:22: outputs[1]: spool is not for file, only for "
-					      "http and for unix streams: nothing "
-					      "tells later what arrived; leave it out\n"},
-	    {"unix: {path: /x, type: datagram, spool: true}",
-	     "f:2:38: outputs[1]: spool is for type: stream: nobody tells whether a datagram was "
-	     "taken "
-	     "in; leave it out\n"},
-	    {"unix: {path: /x, type: datagram, spool: false}", NULL},
-	    {"udp: {address: h}", "f:2:20: outputs[1].udp.address: 'h' is not an address: want "
-				  "HOST:PORT, such as telegraf.example.org:8094\n"},
-	    {"file: {path: /x, name: 'a/b'}", "f:2:28: outputs[1].file.name: 'a/b' will not do as "
-					      "a name: want letters, digits, '.', "
-					      "'-', '_' and ':' only\n"},
-	    {"file: {path: /x, name: ..}",
-	     "f:2:28: outputs[1].file.name: '..' will not do as a name: "
-	     "it begins with a letter or digit, and has no '..'\n"},
-	    {"influxdb: {url: x}", "f:2:5: outputs[1]: unknown output 'influxdb': want stdout, "
-				   "file, http (InfluxDB and all "
-				   "that speak its protocol), unix or udp\n"},
-	    {"{file: {path: x}, http: {url: y}}",
-	     "f:2:5: outputs[1]: want stdout, or one kind and its settings, such as {file: {path: "
-	     "PATH}} or {http: {url: URL}}\n"},
-	    {"file: {path: /x}\n  - file: {path: /x, keep: 1}",
-	     "f:3:5: outputs: two outputs are called 'file:/x': give one a name of its own, as in "
-	     "{file: {name: second, ...}}\n"},
-	    {"file: {path: /x}\n  - file: {path: /x, keep: 1, name: y}", NULL},
-	};
+	const struct mistake_case *cases = mistakes;
 	size_t i;
 
-	for (i = 0; i < COUNT(cases); i++) {
+	for (i = 0; i < COUNT(mistakes); i++) {
 		int err = load(cases[i].output);
 
 		CHECK_MSG((err == 0) == !cases[i].want &&

@@ -10,6 +10,7 @@ import collections
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -506,6 +507,10 @@ class Run:
             raise RuntimeError('%d outputs with %r' % (len(found), name))
         return found[0]
 
+    def counted(self, what):
+        """A count of --stats, by its words."""
+        return counted(self.said(), what)
+
     def stop(self, how=signal.SIGTERM, status=0, adds_up=True):
         self.process.send_signal(how)
         self.process.wait(60)
@@ -518,6 +523,7 @@ class Run:
 
 
 def http_output(**more):
+    more.setdefault('batch_age', '100ms')  # so that settled() finds a moment when nothing waits
     return '- http: {name: http, url: "http://127.0.0.1:8086", %s}' % ', '.join(
         '%s: %s' % kv for kv in sorted(more.items()))
 
@@ -549,6 +555,11 @@ def flowline_read(ns, capture, *args, conf=None, env=None, seconds=60):
     lab.processes.append(p)
     out, err = p.communicate(timeout=seconds)
     return p.returncode, out, err.decode('utf-8', 'replace')
+
+
+def counted(said, what):
+    found = re.findall(r'^ *([0-9,]+) +.*%s' % re.escape(what), said, re.MULTILINE)
+    return int(found[0].replace(',', '')) if len(found) == 1 else None
 
 
 def fixtures(*names):

@@ -104,20 +104,21 @@ static bool server_answer(struct http_server *s, int fd)
 {
 	static const char filler[65536] = "";
 	const char *a = s->answer;
-	bool close_after = s->close_after; /* before the client may go on and set another */
-	size_t left;
+	/* all before the client may go on and set others */
+	bool close_after = s->close_after, in_pieces = s->in_pieces;
+	size_t left = s->filler;
 	int ms;
 
 	for (ms = 0; ms < s->delay_ms && !server_stopped(s); ms += 10)
 		poll(NULL, 0, 10);
 	if (s->close_before)
 		return false;
-	if (!s->in_pieces && !server_send(fd, a, strlen(a)))
+	if (!in_pieces && !server_send(fd, a, strlen(a)))
 		return false;
-	for (; s->in_pieces && *a; a++)
+	for (; in_pieces && *a; a++)
 		if (!server_send(fd, a, 1))
 			return false;
-	for (left = s->filler; left;) {
+	while (left) {
 		size_t n = left < sizeof(filler) ? left : sizeof(filler);
 
 		if (!server_send(fd, filler, n))

@@ -118,12 +118,15 @@ static void shut(struct sink *s)
 	CHECK_STR(why, "");
 }
 
-#define CHECK_SAYS(r, want_verdict, want_why)                                                      \
-	do {                                                                                       \
-		CHECK_INT((r).verdict, want_verdict);                                              \
-		CHECK_INT((r).lost, 0);                                                            \
-		CHECK_MSG(strstr((r).why, want_why), "got: %s", (r).why);                          \
-	} while (0)
+/* Nothing is lost, and the sentence has this in it; "": there is none. */
+static void check_says(struct sink_result r, enum sink_verdict verdict, const char *why, int line)
+{
+	CHECK_MSG(r.verdict == verdict, "line %d: verdict %d, wanted %d", line, r.verdict, verdict);
+	CHECK_MSG(!r.lost, "line %d: %u lost", line, r.lost);
+	CHECK_MSG(*why ? strstr(r.why, why) != NULL : !r.why[0], "line %d: %s", line, r.why);
+}
+
+#define CHECK_SAYS(r, verdict, why) check_says(r, verdict, why, __LINE__)
 
 /* Numbered lines of this length: "000000017,xxxx\n". */
 static char *make_lines(unsigned int n, unsigned int length)
@@ -135,7 +138,7 @@ static char *make_lines(unsigned int n, unsigned int length)
 		abort();
 	memset(text, 'x', (size_t)n * length);
 	for (i = 0; i < n; i++) {
-		snprintf(text + (size_t)i * length, 11, "%09u,", i);
+		snprintf(text + (size_t)i * length, 11, "%09u,", i % 1000000000);
 		text[(size_t)i * length + 10] = 'x';
 		text[(size_t)(i + 1) * length - 1] = '\n';
 	}
@@ -592,7 +595,7 @@ static void test_datagram_reader(void)
 	fd = bound(SOCK_DGRAM, path);
 	s = open_unix(path, true, 100, 150);
 	CHECK_SAYS(put(s, text), SINK_RETRY, "its reader's queue stays full");
-	CHECK_SAYS(send_most(s, text, 200000, 2), SINK_STOPPED, "");
+	CHECK_SAYS(send_most(s, text, 200000, 1), SINK_STOPPED, "");
 	/* It was started anew, with or without another address in between. */
 	close(fd);
 	unlink(path);
