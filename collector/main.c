@@ -12,7 +12,7 @@
 static int usage_failed(const struct options *o)
 {
 	options_log_errors(o);
-	if (o->misused && (o->command & (COMMAND_READ | COMMAND_RUN | COMMAND_FILTERS)))
+	if (o->misused && (o->command & (COMMAND_READ | COMMAND_RUN | COMMAND_FILTERS | COMMAND_STATUS)))
 		log_error("'flowline %s --help' shows how it is used", command_name(o->command));
 	else if (o->misused)
 		log_error("'flowline --help' shows how it is used");

@@ -20,7 +20,7 @@
 
 enum {
 	PACE = 32, /* datagrams at once: a receive buffer of the default size holds about 90 of 1400
-		    * bytes (net.core.rmem_default) */
+		    * bytes (net.core.rmem_default), and its reader does not always wake at once */
 	PACE_NS = 1000000,
 	NO_BUFFERS_NS = 5 * 1000000, /* ENOBUFS: poll(2) does not know when there are some again */
 };

@@ -16,7 +16,7 @@
  *           host), the name's next address is tried, and SINK_RETRY at the end; one that comes
  * later is told with the next parcel, whose verdict it does not change. The name is looked up by
  *           the first send(), after errors and every five minutes; that may take as long as
- *           the resolver wants (resolv.conf(5)). At most 64 datagrams leave in a millisecond.
+ *           the resolver wants (resolv.conf(5)). At most 32 datagrams leave in a millisecond.
  *
  * A datagram holds whole lines, as many as fit; a line that does not fit into one is lost, counted
  * and told. The kernel's own limit (EMSGSIZE) makes them smaller.

@@ -304,6 +304,7 @@ static int create_segment(struct spool *s, char path[SPOOL_PATH_SIZE])
 /* A new segment; nothing is written to it yet. */
 static int begin_segment(struct spool *s)
 {
+	struct spool_segment *seg;
 	char path[SPOOL_PATH_SIZE];
 	int err = check_lock(s), fd;
 	long who;
@@ -318,11 +319,14 @@ static int begin_segment(struct spool *s)
 	}
 	if (fd < 0)
 		return fd;
-	if (!spool_add_segment(s, s->next_number)) {
+	seg = spool_add_segment(s, s->next_number);
+	if (!seg) {
 		unlink(path);
 		close(fd);
 		return -ENOMEM;
 	}
+	seg->start = s->next_before;
+	seg->start_known = true;
 	s->next_number++;
 	s->write_fd = fd;
 	return 0;
@@ -478,6 +482,8 @@ static int open_read(struct spool *s, size_t i)
 	s->read_fd = fd;
 	s->read_number = seg->number;
 	spool_walk_begin(&s->walk, fd, seg->number, seg->bytes);
+	s->walk.before = seg->start;
+	s->walk.before_known = seg->start_known;
 	return 0;
 }
 

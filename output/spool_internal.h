@@ -19,9 +19,11 @@ enum { SPOOL_PATH_SIZE = PATH_MAX };
 struct spool_segment {
 	uint64_t number;
 	uint64_t bytes;   /* up to here it has records; behind it there may be a torn one */
+	uint64_t start;   /* points appended before it, where start_known */
 	uint64_t points;  /* not done */
 	uint32_t records; /* not done; 0: its file could not be removed, and is to be tried again */
 	uint64_t newest_ns;
+	bool start_known;
 	bool closed;   /* no more is appended */
 	bool unmended; /* its damage was counted by spool_open(), but is still there */
 	bool unsynced; /* something was appended since spool_sync() */

@@ -336,14 +336,11 @@ static int load_open(struct scan *scan, uint64_t number, int fd, bool writable, 
 		return -ENOMEM;
 	l.seg->bytes = (uint64_t)st.st_size;
 	l.seg->closed = !writable;
+	l.seg->start = kind == SPOOL_SEGMENT_GOOD ? start : scan->end;
+	l.seg->start_known = kind == SPOOL_SEGMENT_GOOD || adjacent;
 	spool_walk_begin(&l.walk, fd, number, l.seg->bytes);
-	if (kind == SPOOL_SEGMENT_GOOD) {
-		l.walk.before = start;
-		l.walk.before_known = true;
-	} else if (adjacent) {
-		l.walk.before = scan->end;
-		l.walk.before_known = true;
-	}
+	l.walk.before = l.seg->start;
+	l.walk.before_known = l.seg->start_known;
 	load_records(scan, &l, last, kind == SPOOL_SEGMENT_DAMAGED);
 	return 0;
 }

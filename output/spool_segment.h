@@ -36,7 +36,7 @@ struct spool_item {
 	bool done;              /* SPOOL_FOUND_DAMAGED: one record, which was done */
 };
 
-/* Begin at the first record. before: of the segment's header, where that is right. */
+/* Begin at the first record. The caller sets before, of the segment's header, where it is known. */
 void spool_walk_begin(struct spool_walk *w, int fd, uint64_t number, uint64_t size);
 
 /* The next one; the walk goes on behind it, but stays where it is at a tail or an error. */

@@ -29,7 +29,7 @@ BUILD_WANTS_dnf="libbpf-devel elfutils-libelf-devel libcurl-devel"
 BUILD_WANTS_yum=$BUILD_WANTS_dnf
 # What the tests use; a test whose tool is missing is skipped.
 TEST_WANTS_apt_get="tshark tcpdump nginx-light curl dnsmasq-base bind9-dnsutils dnsperf iperf3 iproute2 python3
-	python3-scapy valgrind clang procps ethtool libcap2-bin"
+	python3-scapy valgrind clang procps ethtool libcap2-bin influxdb victoria-metrics openssl util-linux"
 # clang's own runtime (sanitizers, libFuzzer) carries clang's version in its name there
 clang_runtime() {
 	[ $PM = apt-get ] && have clang || return 0

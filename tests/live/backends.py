@@ -326,7 +326,8 @@ http {
 	client_body_temp_path %(dir)s; proxy_temp_path %(dir)s; fastcgi_temp_path %(dir)s;
 	uwsgi_temp_path %(dir)s; scgi_temp_path %(dir)s; client_body_buffer_size 1m;
 	%(http)s
-	server { listen 127.0.0.1:%(port)d %(listen)s; client_max_body_size 64m; %(server)s }
+	client_max_body_size 64m;
+	server { listen 127.0.0.1:%(port)d %(listen)s; %(server)s }
 }
 '''
 
@@ -453,7 +454,7 @@ class Run:
 
     def __init__(self, ns, outputs, more='', spool=None, file=True, prefix=(), wait=True, out=None,
                  sending='', spool_more='', interval='1s', status=None, env=None, args=(), **popen):
-        self.ns, self.file, self.interval, self.reloads = ns, file, interval, 0
+        self.ns, self.file, self.reloads = ns, file, 0
         self.conf, self.err, self.socket = spare('conf') + '.yaml', spare('err'), status or spare('status')
         self.out = out or spare('out')
         self.spool = spare('spool') if spool is None else spool
@@ -462,14 +463,14 @@ class Run:
         self.write(outputs, more)
         popen.setdefault('stdout', subprocess.DEVNULL)
         with open(self.err, 'w') as err:
-            self.process = ns.start(list(prefix) + [FLOWLINE, 'run', '-i', 'va', '--stats', '-c', self.conf] +
-                                    list(args), stderr=err, env=dict(os.environ, **(env or {})), **popen)
+            self.process = ns.start(list(prefix) + [FLOWLINE, 'run', '-i', 'va', '--stats', '-c', self.conf,
+                                                   '--interval', interval] + list(args), stderr=err, env=dict(os.environ, **(env or {})), **popen)
         if wait:
             self.wait_said('watching')
 
     def write(self, outputs, more=''):
-        text = ('interval: %s\nhost: h\nstatus: {socket: %s}\nsending: {%s}\nspool: {directory: "%s"%s}\n' %
-                (self.interval, self.socket, self.sending, self.spool, self.spool_more))
+        text = ('host: h\nstatus: {socket: %s}\nsending: {%s}\nspool: {directory: "%s"%s}\n' %
+                (self.socket, self.sending, self.spool, self.spool_more))
         if self.file:
             outputs = outputs.rstrip('\n') + '\n- file: {path: %s}' % self.out
         text += more.rstrip('\n') + '\noutputs:\n'

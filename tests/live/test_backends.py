@@ -68,8 +68,8 @@ def test_influx():
 def test_influx_settings():
     """Database, retention policy, user and password of the configuration, in which nothing is harmless."""
     i = Influx(ns_a, auth=True).start()
-    i.query("CREATE USER root WITH PASSWORD 'first' WITH ALL PRIVILEGES")
-    i.auth = basic('root', 'first')
+    i.query("CREATE USER root WITH PASSWORD 'f1rst_one' WITH ALL PRIVILEGES")
+    i.auth = basic('root', 'f1rst_one')
     db, rp, user, password = 'd b&=%+ü', 'short rp?', 'wri ter', 'p%s+w &=ö:"\\' % 'é'
     i.create(db)
     i.query('CREATE RETENTION POLICY "%s" ON "%s" DURATION INF REPLICATION 1' % (rp, db))
@@ -91,14 +91,14 @@ def test_influx_settings():
 def test_influx_refuses():
     """Wrong password, no database: the advice is said once, points wait; mended, all of them arrive."""
     i = Influx(ns_a, auth=True).start()
-    i.query("CREATE USER root WITH PASSWORD 'first' WITH ALL PRIVILEGES")
-    i.auth = basic('root', 'first')
-    load = Load(ns_a, 50)
+    i.query("CREATE USER root WITH PASSWORD 'f1rst_one' WITH ALL PRIVILEGES")
+    i.auth = basic('root', 'f1rst_one')
     f = Run(ns_a, http_output(database='later', user='root', password='se_cret1'))
+    load = Load(ns_a, 50)
     f.wait_said('401')
     time.sleep(2)
     eq('state', f.output('http')['state'], 'refused')
-    f.reload(http_output(database='later', user='root', password='first'))
+    f.reload(http_output(database='later', user='root', password='f1rst_one'))
     f.wait_said('CREATE DATABASE')
     time.sleep(1)
     i.create('later')
@@ -113,7 +113,7 @@ def test_influx_refuses():
     load.check('file', f.lines())
     between('said CREATE DATABASE', f.said().count('CREATE DATABASE'), 1, 2)
     between('said 401', f.said().count('401'), 1, 2)
-    for secret in ('se_cret1', 'first'):
+    for secret in ('se_cret1', 'f1rst_one'):
         eq('said the password', secret in f.said(), False)
     i.stop()
 
@@ -137,8 +137,8 @@ def test_influx_partial():
     i.create('x')
     # Types belong to a shard: of this week.
     eq('prepared', i.write('x', 'netflow,host=other rtt="text" %d\n' % (time.time() - 1), 's').status, 204)
-    load = Load(ns_a, 100)
     f = Run(ns_a, http_output(database='x'))
+    load = Load(ns_a, 100)
     connections(3)
     load.stop()
     time.sleep(1.2)
@@ -158,9 +158,9 @@ def test_influx_values():
     """max-values-per-tag: as above. What it takes and what it does not is InfluxDB's to say; the sum is right."""
     i = Influx(ns_a, max_values=30).start()
     i.create('x')
-    load = Load(ns_a, 80)
     # It looks at what it had before a request: what is new in one request may go beyond.
     f = Run(ns_a, http_output(database='x', batch_points=20))
+    load = Load(ns_a, 80)
     time.sleep(2.5)
     load.stop()
     time.sleep(1.2)
@@ -348,8 +348,8 @@ def test_v2_refuses():
             return answer(404, {'code': 'not found', 'message': 'bucket "b" not found'})
         return None
     b.judge, b.missing = judge, True
-    load = Load(ns_a, 50)
     f = Run(ns_a, http_output(org='o', bucket='b', token='wrong-one'))
+    load = Load(ns_a, 50)
     f.wait_said('401')
     time.sleep(2.2)
     eq('tried again too soon', b.requests <= 12, True)
@@ -445,9 +445,9 @@ def test_other_apis():
     # An answer of somebody who is no backend.
     b = Checked('/write', {'db': 'x'}, taken=200, body=b'<!DOCTYPE html><html><title>Please log in</title></html>')
     b.respond = lambda r: answer(200, b.body, Content_Type='text/html')
-    load = Load(ns_a, 10)
     f = Run(ns_a, http_output(url='"http://127.0.0.1:8086/write?db=x&p=hush"').replace(
         'url: "http://127.0.0.1:8086", ', ''))
+    load = Load(ns_a, 10)
     wait_until('it is asked', lambda: b.requests > 1, 20)
     eq('delivered to a login page', f.output('http')['points_delivered'], 0)
     b.respond = None
@@ -520,8 +520,8 @@ def test_tls():
         return '- http: {name: http, url: "https://127.0.0.1:8443", database: x%s}' % ''.join(
             ', ' + m for m in more)
     client = 'cert_file: %s, key_file: %s' % c.client
-    load = Load(ns_a, 50)
     f = Run(ns_a, output(client))
+    load = Load(ns_a, 50)
     f.wait_said('certificate')
     f.reload(output('ca_file: ' + c.other_ca, client))
     wait_until('the wrong CA is noticed', lambda: 'certificate' in (f.output('http')['error'] or ''))

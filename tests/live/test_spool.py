@@ -110,8 +110,8 @@ def test_kills():
 def test_next_run():
     """Ended as one should with a dead backend: soon, and the next run sends it all."""
     spool = spare('spool')
-    load = Load(ns_a, 300)
     f = Run(ns_a, HTTP, spool=spool)
+    load = Load(ns_a, 300)
     time.sleep(2.5)
     load.stop()
     begin = time.time()
@@ -132,8 +132,8 @@ def test_next_run():
 def test_killed_while_sending():
     """kill -9 while the spool is replayed to a live backend: nothing is missing; some may come twice."""
     spool, lines = spare('spool'), []
-    load = Load(ns_a, 500)
     f = Run(ns_a, HTTP, spool=spool, interval='250ms')
+    load = Load(ns_a, 500)
     time.sleep(2)
     load.stop()
     f.stop(status=None)
@@ -175,8 +175,8 @@ def fill(path, leave):
 
 
 def run_until_spooled(disk, **more):
-    load = Load(ns_a, 500, pause=0.1)
     f = Run(ns_a, HTTP, spool=disk + '/spool', interval='250ms', **more)
+    load = Load(ns_a, 500, pause=0.1)
     wait_until('the spool takes points', lambda: f.output('http')['points_spooled'], 15)
     return load, f
 
@@ -224,10 +224,10 @@ def test_disk_full():
 def test_disk_and_memory_full():
     """Nowhere left: the oldest points go, and each of them is counted."""
     disk = small_disk('4m')
-    load = Load(ns_a, 3000, pause=0.1)
     fill(disk, 65536)
     f = Run(ns_a, HTTP, spool=disk + '/spool', sending='retry_min: 100ms, retry_max: 1s, queue_size: 1M, '
             'stop_timeout: 20s')
+    load = Load(ns_a, 2000, pause=0.1)
 
     def losing():
         o = f.output('http')
@@ -261,8 +261,8 @@ def test_read_only():
 
 def test_over_the_limit():
     """max_size: the oldest segments go, counted; the newest are there."""
-    load = Load(ns_a, 3000, pause=0.1)
     f = Run(ns_a, HTTP.replace('200', '1000'), spool_more=', max_size: 1M, segment_size: 64k', interval='250ms')
+    load = Load(ns_a, 3000, pause=0.1)
 
     def losing():
         o = f.output('http')
@@ -295,8 +295,8 @@ def test_not_a_directory():
     """The path is a file: said with the path; the output works without."""
     path = write_text(spare('file'), 'mine\n')
     b = Backend(ns_a).start()
-    load = Load(ns_a, 100)
     f = Run(ns_a, HTTP, spool=path)
+    load = Load(ns_a, 100)
     f.wait_said(path)
     time.sleep(1)
     b.kill()
@@ -326,8 +326,8 @@ def test_no_permission():
     os.mkdir(spool, 0o700)
     os.mkdir(home)
     os.chown(home, 65534, 65534)
-    load = Load(ns_a, 100)
     f = Run(ns_a, HTTP, spool=spool, prefix=prefix, out=home + '/out', status=home + '/status')
+    load = Load(ns_a, 100)
     f.wait_said('no spool')
     eq('names the path', spool in f.said(), True)
     b = Backend(ns_a)
@@ -377,8 +377,8 @@ def test_two():
     """Another flowline with the same spool: said, and both go on."""
     b = Backend(ns_a)
     spool = spare('spool')
-    load = Load(ns_a, 50)
     f = Run(ns_a, HTTP, spool=spool)
+    load = Load(ns_a, 50)
     wait_until('the first one has it', lambda: f.output('http')['points_spooled'], 15)
     g = Run(ns_a, HTTP, spool=spool)
     g.wait_said('no spool')
@@ -403,8 +403,8 @@ def test_token():
     b.start()
     token = write_text(spare('token'), 'bad\n')
     output = http_output(org='o', bucket='b', token_file=token)
-    load = Load(ns_a, 200)
     f = Run(ns_a, output)
+    load = Load(ns_a, 200)
     f.wait_said('401')
     wait_until('points wait on disk', lambda: f.output('http')['points_spooled'] > 400, 15)
     o = f.output('http')
@@ -426,8 +426,8 @@ def test_token():
 
 def test_removed():
     """An output is removed while its backend is dead, and comes back later: its points are still there."""
-    load = Load(ns_a, 200)
     f = Run(ns_a, HTTP)
+    load = Load(ns_a, 200)
     wait_until('points wait on disk', lambda: f.output('http')['points_spooled'] > 200, 15)
     time.sleep(0.5)
     f.reload('')
@@ -453,8 +453,8 @@ def test_removed():
 def test_replay_rate():
     """Beside the live points, old ones come at the rate that is set."""
     spool = spare('spool')
-    load = Load(ns_a, 1000, pause=0.1)
     f = Run(ns_a, HTTP, spool=spool, interval='250ms')
+    load = Load(ns_a, 1000, pause=0.1)
     wait_until('points wait on disk', lambda: f.output('http')['points_spooled'] > 6000, 15)
     load.stop()
     f.stop(status=None)

@@ -199,8 +199,6 @@ static void test_gzip(void)
 		}
 	}
 	CHECK_INT(server.connections, 1);
-	/* a batch above what libcurl asks "100-continue" for went through without a second's wait
-	 */
 	close_sink(s);
 	free(text);
 	free(out);
