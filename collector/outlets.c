@@ -63,7 +63,8 @@ static int open_http(struct sink **sink, const struct conf_output *c, char *why)
 	    .timeout_ns = c->timeout_ns,
 	};
 
-	return sink_http_open(sink, &h, why);
+	/* Not before it is needed: TLS takes 10 MB. */
+	return sink_http_start() ? -ENOMEM : sink_http_open(sink, &h, why);
 }
 
 static int open_file(struct sink **sink, const struct conf_output *c, char *why)
@@ -319,10 +320,10 @@ int outlets_open(struct outputs **os, const struct conf *conf, bool live)
 {
 	struct outlets *first = calloc(1, sizeof(*first));
 	size_t i;
-	int err = sink_http_start();
+	int err = 0;
 
 	*os = first ? outputs_new() : NULL;
-	if (!err && !*os)
+	if (!*os)
 		err = -ENOMEM;
 	if (err)
 		log_error("the outputs: %s", fl_strerror(err));
