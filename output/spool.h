@@ -22,8 +22,8 @@
 struct spool_config {
 	const char *dir;        /* made, with its parents, where it is not there: 0750 */
 	uint64_t max_bytes;     /* of all segments; over it the oldest segment goes */
-	uint64_t max_age_ns;    /* since a record was appended; 0: no limit */
-	uint64_t segment_bytes; /* about; a new one is begun behind it */
+	uint64_t max_age_ns;    /* since a segment's newest record was appended; 0: no limit */
+	uint64_t segment_bytes; /* a new one is begun behind it, or behind an eighth of max_bytes */
 };
 
 struct spool_stats {
@@ -67,16 +67,19 @@ void spool_change(struct spool *s, uint64_t max_bytes, uint64_t max_age_ns);
 
 /* Append a copy of the parcel (as it is, or compressed). 0 and *mark; or -errno (ENOSPC, EROFS
  * ...): nothing of it is in the spool, and the spool can be used on. A parcel that is bigger than
- * max_bytes: -EFBIG. */
+ * max_bytes (as stored) or 64 MiB: -EFBIG; not whole lines, or not `points` of them: -EINVAL. */
 int spool_append(struct spool *s, const struct parcel *p, uint64_t now_ns,
 		 struct spool_mark *mark) MUST_CHECK;
 
-/* The oldest record that is not done: 1; 0: there is none. Records that turn out to be damaged, and
- * files that cannot be read, are counted as lost and passed over. Asked again it gives the same. */
+/* The oldest record that is not done: 1; 0: there is none, or (stats: records) it cannot be read
+ * now for want of memory or descriptors, and is to be asked for again later. Records that turn out
+ * to be damaged, and files that cannot be read, are counted as lost and passed over. Asked again it
+ * gives the same. */
 int spool_next(struct spool *s, uint64_t now_ns, struct spool_record *r) MUST_CHECK;
 
 /* It was delivered (points), or given up for good (lost). delivered + lost = its points. A mark
- * whose record is gone meanwhile (a limit) does nothing. */
+ * whose record is gone meanwhile (a limit), or done already, does nothing. Any order will do,
+ * though the oldest first is cheapest. */
 void spool_done(struct spool *s, const struct spool_mark *mark, uint32_t delivered, uint32_t lost);
 
 /* Segments that are too old go. About once a minute. */

@@ -129,7 +129,6 @@ static struct outcome take_out(void)
 /* Bytes from..to of segment `number` were damaged. */
 static bool is_right(const struct outcome *out, unsigned int number, size_t from, size_t to)
 {
-	bool state = false; /* a done record may have come back */
 	uint64_t back = 0;
 	unsigned int i;
 
@@ -139,16 +138,12 @@ static bool is_right(const struct outcome *out, unsigned int number, size_t from
 
 		if (!touched && out->given[i] == r->done)
 			return false;
-		if (touched && r->done && out->given[i]) {
-			state = true;
-			back += r->points;
-		}
 		if (touched && r->done)
-			state = true;
+			back += r->points; /* its state may be damaged: it waits again */
 	}
 	if (out->wrong || out->unbalanced || out->found != out->points + out->lost)
 		return false;
-	return state ? out->found >= waiting && out->found <= waiting + 20 : out->found == waiting;
+	return out->found >= waiting && out->found <= waiting + back;
 }
 
 struct damage {
