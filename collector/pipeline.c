@@ -237,7 +237,7 @@ static int open_stages(struct pipeline *p, const struct options *o, const struct
 	if (!err && !same_geoip)
 		err = enrich_open(&s->enrich, (const char *const *)conf->geoip.databases.v,
 				  conf->geoip.databases.n, conf->geoip.language,
-				  conf->geoip.coordinates);
+				  conf->geoip.coordinates, same || !p->live);
 	if (err) {
 		if (same_sink)
 			s->sink = NULL;
