@@ -87,7 +87,8 @@ static void measure(struct geoip *g, const char *what, size_t distinct, uint64_t
 
 static struct geoip *open_all(const char *const *paths, size_t n, size_t cache)
 {
-	struct geoip_config c = {paths, n, NULL, true, cache, NULL};
+	struct geoip_config c = {
+	    .databases = paths, .n = n, .coordinates = true, .cache_entries = cache};
 	char why[GEOIP_WHY_SIZE];
 	double start = now_s(CLOCK_MONOTONIC);
 	struct geoip *g;

@@ -5,12 +5,38 @@
 
 #include "common/log.h"
 #include "geoip/address_class.h"
+#include "output/escape.h"
+#include "output/line.h"
+
+/* A place's text as the encoder would write it. */
+static size_t write_text(char *out, const char *s, size_t len)
+{
+	struct text t = {s, (uint32_t)len};
+
+	return (size_t)(escape_put(out, ESCAPE_TAG, s, line_text_len(POINT_TAG_DST_CITY, &t)) -
+			out);
+}
+
+/* How opening the databases went, which is told once. */
+static void tell_start(struct enrich *e)
+{
+	char why[GEOIP_WHY_SIZE] = "";
+
+	geoip_wait(e->geoip, why, sizeof(why));
+	if (why[0])
+		log_warn("%s", why);
+}
 
 int enrich_open(struct enrich *e, const char *const *databases, size_t n, const char *language,
-		bool coordinates)
+		bool coordinates, bool beside)
 {
-	struct geoip_config c = {
-	    .databases = databases, .n = n, .language = language, .coordinates = coordinates};
+	struct geoip_config c = {.databases = databases,
+				 .n = n,
+				 .language = language,
+				 .coordinates = coordinates,
+				 .start_beside = beside,
+				 .reload_beside = true,
+				 .write = write_text};
 	char why[GEOIP_WHY_SIZE] = "";
 	int err;
 
@@ -26,6 +52,8 @@ int enrich_open(struct enrich *e, const char *const *databases, size_t n, const 
 
 void enrich_close(struct enrich *e)
 {
+	if (e->geoip)
+		tell_start(e);
 	geoip_free(e->geoip);
 	e->geoip = NULL;
 }
@@ -57,6 +85,8 @@ static void put(void *ctx, const struct point *point)
 		e->next.put(e->next.ctx, point);
 		return;
 	}
+	if (geoip_starting(e->geoip))
+		tell_start(e);
 	src = place_of(e, &point->src.addr);
 	dst = place_of(e, &point->dst.addr);
 	if (!src && !dst) {

@@ -15,12 +15,14 @@ struct enrich {
 };
 
 /* Open the databases of the configuration. 0, or negative; what is wrong with a database is logged,
- * and is no error: it is taken when it comes. */
+ * and is no error: it is taken when it comes. beside: in a thread, for which the first point
+ * waits; what is wrong is logged then, by enrich_poll() or enrich_close(). */
 int enrich_open(struct enrich *e, const char *const *databases, size_t n, const char *language,
-		bool coordinates) MUST_CHECK;
+		bool coordinates, bool beside) MUST_CHECK;
 void enrich_close(struct enrich *e);
 
-/* Databases may have been replaced: about once a second, not while points are being given. */
+/* Databases may have been replaced: about once a second, not while points are being given. Never
+ * waits for one to be opened. */
 void enrich_poll(struct enrich *e);
 
 /* Where points go: GeoIP for the public addresses. */

@@ -10,6 +10,14 @@
 
 #include "common/text.h"
 
+enum { GEO_TEXTS = 5, GEO_WRITTEN_BYTES = 144, GEO_WRITTEN_PAD = 16 };
+
+/* The five texts as an output writes them, made once for all points with this place. */
+struct geo_written {
+	uint8_t at[GEO_TEXTS], len[GEO_TEXTS]; /* in bytes; in the order of struct geo_info */
+	char bytes[GEO_WRITTEN_BYTES + GEO_WRITTEN_PAD]; /* the padding: anything, may be read */
+};
+
 struct geo_info {
 	struct text country;  /* ISO 3166-1 alpha-2 */
 	struct text province; /* ISO 3166-2 subdivision, its name */
@@ -17,7 +25,8 @@ struct geo_info {
 	struct text isp; /* AS organisation */
 	struct text asn; /* AS number in decimal, without "AS" */
 	bool has_coordinates;
-	double lat, lon; /* degrees, where has_coordinates */
+	double lat, lon;                   /* degrees, where has_coordinates */
+	const struct geo_written *written; /* NULL: not made */
 };
 
 #endif

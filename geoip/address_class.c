@@ -103,11 +103,24 @@ static const struct block6 blocks6[] = {
     BLOCK6(0xff00, 0, 0, 0, 8, ADDR_MULTICAST),       /* RFC 4291 */
 };
 
+/* First octets of which all addresses are public: most of them, and they need no search. Bits, the
+ * octet's value counted from the lowest bit of the first word. (tests/geoip/test_address_class.c
+ * compares.) */
+static const uint32_t all_public[8] = {
+    0xfffffbfe,                         /* not 0, 10 */
+    0xffffffff, 0xffffffff, 0x7fffffef, /* not 100, 127 */
+    0xffffffff, 0xffffedff,             /* not 169, 172 */
+    0xfffff7be,                         /* not 192, 198, 203 */
+    0x00000000,                         /* not 224 to 255 */
+};
+
 static enum addr_class class_of_v4(uint32_t v4)
 {
 	enum addr_class class = ADDR_PUBLIC;
 	size_t i;
 
+	if (all_public[v4 >> 29] >> (v4 >> 24 & 31) & 1)
+		return class;
 	for (i = 0; i < sizeof(blocks4) / sizeof(blocks4[0]) && blocks4[i].first <= v4; i++)
 		if (v4 <= blocks4[i].last)
 			class = blocks4[i].class;

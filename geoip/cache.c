@@ -19,6 +19,7 @@ int geo_cache_init(struct geo_cache *c, size_t most)
 	c->entries = mem_map(most, sizeof(*c->entries));
 	if (!c->entries)
 		return -errno;
+	mem_hint_large(c->entries, most, sizeof(*c->entries));
 	err = index_init(&c->index, most);
 	if (err) {
 		mem_unmap(c->entries, most, sizeof(*c->entries));
@@ -105,14 +106,14 @@ struct geo_entry *geo_cache_add(struct geo_cache *c, const struct ip_addr *a, ui
 	c->added++;
 	if (c->used < c->most) {
 		e = &c->entries[c->used++];
+		e->place = CACHE_NONE;
 	} else {
 		e = &c->entries[c->oldest];
-		index_remove(&c->index, e->hash, c->oldest);
+		index_remove(&c->index, geo_cache_hash(c, &e->addr), c->oldest);
 		unlink_entry(c, e);
 		c->evicted++;
 	}
 	e->addr = *a;
-	e->hash = hash;
 	link_newest(c, e);
 	index_insert(&c->index, hash, (uint32_t)(e - c->entries));
 	return e;

@@ -1,5 +1,6 @@
-/* cache.h - what addresses gave, bounded: the least recently asked address goes, as far as that is known: an
- * address is only moved in the order when a quarter of the entries was added since it was moved last.
+/* cache.h - which place addresses have, bounded: the least recently asked address goes, as far as
+ * that is known: an address is only moved in the order when a quarter of the entries was added
+ * since it was moved last.
  *
  * All address space is taken at start, pages as they are used. Keyed hash: others choose the
  * addresses.
@@ -13,19 +14,14 @@
 
 #include "common/addr.h"
 #include "common/error.h"
-#include "common/geo.h"
 #include "common/index.h"
 #include "common/siphash.h"
 
-struct geo_entry {
+struct geo_entry { /* half a line of memory */
 	struct ip_addr addr;
-	uint32_t hash;
 	uint32_t newer, older; /* neighbours by last use; CACHE_NONE at the ends */
 	uint32_t moved;        /* geo_cache.added then */
-	bool known;            /* false: asked, and nothing was found */
-	char country[2];
-	char asn[10]; /* room for what info.asn shows */
-	struct geo_info info;
+	uint32_t place;        /* the caller's; CACHE_NONE: asked, and nothing was found */
 };
 
 #define CACHE_NONE UINT32_MAX
@@ -52,7 +48,8 @@ uint32_t geo_cache_hash(const struct geo_cache *c, const struct ip_addr *a);
 /* The address's entry, or NULL. It stays until three quarters of `most` entries were added. */
 struct geo_entry *geo_cache_find(struct geo_cache *c, const struct ip_addr *a, uint32_t hash);
 
-/* An entry for an address that has none: addr, hash and links are set, the rest is the caller's. */
+/* An entry for an address that has none: addr and links are set. The place is that of the
+ * address that had to go, which is the caller's to let go of, or CACHE_NONE. */
 struct geo_entry *geo_cache_add(struct geo_cache *c, const struct ip_addr *a, uint32_t hash);
 
 #endif

@@ -1,16 +1,7 @@
 /* database.c - one GeoIP database file, see database.h.
  *
- * Why a snapshot: libmaxminddb maps the file it is given. Replaced by rename, the old file lives
- * on behind the mapping and all is well. Overwritten in place (cp, rsync --inplace, a download
- * tool) it is not: pages behind a truncation raise SIGBUS, and until the writer is done lookups
- * see the search tree of one edition and the data of another. No check can close that gap (it is
- * open again right after), a SIGBUS handler would only hide the first half of it, and a file
- * lease stops the writer and wants CAP_LEASE. So the file is copied once into a file that has no
- * name, which nobody else can write, and that is what is mapped, read-only. The copy lies on a
- * disk (/var/tmp, or where the configuration says), because there its pages are page cache: the
- * kernel takes them back when memory is short and a memory limit does not kill the process for
- * them. Where that is not possible it lies in memory (memfd_create). It costs one copy per
- * edition of the file, some 50 ms per 70 MB.
+ * libmaxminddb opens the file and reads its metadata. The search tree is walked here: of the
+ * library's lookup, two thirds are spent on reading nodes.
  *
  * Why the search tree is checked whole: half-written files of the right length exist (dd,
  * torrents, a full disk behind a cache). A bad link is found here, at once, not by whoever asks
@@ -19,231 +10,105 @@
  */
 #include "geoip/database.h"
 
+#include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <maxminddb.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "common/wire.h"
-
-/* Headers older than Linux 3.17 lack it; CentOS 7's kernel has it all the same. */
-#ifndef SYS_memfd_create
-#if defined(__x86_64__)
-#define SYS_memfd_create 319
-#elif defined(__aarch64__)
-#define SYS_memfd_create 279
-#else
-#define SYS_memfd_create -1
-#endif
-#endif
+#include "geoip/guard.h"
 
 enum {
-	COPY_BYTES = 256 * 1024,
 	SAMPLE_RECORDS = 4096,
 	SEPARATOR_BYTES = 16, /* between search tree and data */
+	NODES_MAX = 1 << 30,
+	TABLE_BITS = 16,
+	V4_PREFIX_BITS = 96,
 };
 
+/* ::/96, where the format has IPv4. */
+static const uint8_t v4_prefix[V4_PREFIX_BITS / 8];
+
 struct database {
-	MMDB_s mmdb;
-	int original; /* the file itself, held open so that its inode number is not given to the
-			 next edition */
-	const uint8_t
-	    *map; /* libmaxminddb's: a mapping of our own would fault every page in once more */
+	struct file_map *file;
+	const uint8_t *map;
 	size_t map_size;
+	uint32_t nodes;
+	unsigned int bits;   /* of a record: half a node */
+	unsigned int family; /* of the addresses in the tree: 4 or 6 */
+	uint64_t built_s;
+	char *type;
 	struct mmdb_data data;
 	struct layout layout;
 	uint64_t places;
+	/* By the first bits of an IPv4 address: the node there, or what is there instead of one.
+	 * Spares two thirds of a walk, and those whose nodes lie far apart. */
+	uint32_t table[1 << TABLE_BITS];
 };
 
-/* ---- the file as others see it */
+/* ---- metadata */
 
-static int64_t time_ns(const struct timespec *t)
+/* What libmaxminddb says of the file itself, which is not mapped any longer than that takes. */
+static int open_mmdb(struct database *db, MMDB_s *mmdb)
 {
-	return (int64_t)t->tv_sec * 1000000000 + t->tv_nsec;
-}
-
-static void identity_from(struct file_identity *id, const struct stat *st)
-{
-	memset(id, 0, sizeof(*id));
-	id->dev = st->st_dev;
-	id->inode = st->st_ino;
-	id->size = st->st_size;
-	id->mtime_ns = time_ns(&st->st_mtim);
-	id->ctime_ns = time_ns(&st->st_ctim);
-}
-
-int file_identity_of(struct file_identity *id, const char *path)
-{
-	struct stat st;
-
-	memset(id, 0, sizeof(*id));
-	if (stat(path, &st))
-		return -errno;
-	identity_from(id, &st);
-	return 0;
-}
-
-bool file_identity_equal(const struct file_identity *a, const struct file_identity *b)
-{
-	return a->dev == b->dev && a->inode == b->inode && a->size == b->size &&
-	       a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
-}
-
-/* ---- the snapshot */
-
-static int nameless_on_disk(const char *dir)
-{
-	char path[4096];
-	int fd, n = snprintf(path, sizeof(path), "%s/.flowline-geoip.XXXXXX", dir);
-
-	if (n < 0 || (size_t)n >= sizeof(path))
-		return -ENAMETOOLONG;
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	unlink(path);
-	return fd;
-}
-
-static int nameless_in_memory(void)
-{
-	long fd = syscall(SYS_memfd_create, "flowline-geoip", 1u /* MFD_CLOEXEC */);
-
-	return fd < 0 ? -errno : (int)fd;
-}
-
-static int write_all(int fd, const char *bytes, size_t n)
-{
-	while (n) {
-		ssize_t m = write(fd, bytes, n);
-
-		if (m < 0 && errno != EINTR)
-			return -errno;
-		if (m > 0) {
-			bytes += m;
-			n -= (size_t)m;
-		}
-	}
-	return 0;
-}
-
-static int copy_file(int from, int to)
-{
-	char *buffer = malloc(COPY_BYTES);
-	off_t at = 0;
-	ssize_t n;
-	int err = 0;
-
-	if (!buffer)
-		return -ENOMEM;
-	while (!err) {
-		n = pread(from, buffer, COPY_BYTES, at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			err = n < 0 ? -errno : 0;
-			break;
-		}
-		at += n;
-		err = write_all(to, buffer, (size_t)n);
-	}
-	free(buffer);
-	return err;
-}
-
-/* A nameless copy of what fd is; its descriptor or -errno. */
-static int snapshot(int fd, const char *dir)
-{
-	int err, copy = nameless_on_disk(dir ? dir : "/var/tmp");
-
-	err = copy < 0 ? copy : copy_file(fd, copy);
-	if (!err)
-		return copy;
-	if (copy >= 0)
-		close(copy);
-	copy = nameless_in_memory();
-	if (copy < 0)
-		return err; /* the disk's reason says more */
-	err = copy_file(fd, copy);
-	if (err)
-		close(copy);
-	return err ? err : copy;
-}
-
-/* Opens path, takes its snapshot and makes sure that the file did not change meanwhile. The
- * snapshot's descriptor, and *original; or negative. */
-static int snapshot_path(const char *path, const char *dir, struct file_identity *id, int *original,
-			 char *why, size_t why_size)
-{
-	struct file_identity after;
-	struct stat st;
-	int copy, fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0 || fstat(fd, &st)) {
-		copy = -errno;
-		snprintf(why, why_size, "%s: %s%s", path, strerror(-copy),
-			 copy == -ENOENT ? " (tools/get-geoip fetches a free one)"
-			 : copy == -EACCES
-			     ? " (who runs flowline must be able to read it: chmod a+r)"
-			     : "");
-		if (fd >= 0)
-			close(fd);
-		return copy;
-	}
-	identity_from(id, &st);
-	if (!S_ISREG(st.st_mode) || !st.st_size) {
-		snprintf(why, why_size, "%s: %s; fetch the database again", path,
-			 S_ISREG(st.st_mode) ? "the file is empty" : "not a file");
-		close(fd);
-		return FL_EFORMAT;
-	}
-	copy = snapshot(fd, dir);
-	if (copy < 0) {
-		snprintf(why, why_size,
-			 "%s: no room for a private copy of %lld bytes in %s, nor in memory: %s",
-			 path, (long long)st.st_size, dir ? dir : "/var/tmp", strerror(-copy));
-	} else if (fstat(fd, &st) ||
-		   (identity_from(&after, &st), !file_identity_equal(id, &after))) {
-		snprintf(why, why_size, "%s: it is being written; taken once it rests", path);
-		close(copy);
-		copy = -EAGAIN;
-	}
-	if (copy < 0)
-		close(fd);
-	else
-		*original = fd;
-	return copy;
-}
-
-static int map_snapshot(struct database *db, int fd, const char *path, char *why, size_t why_size)
-{
+	bool leased, lost = false;
 	char name[64];
 	int err;
 
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-	err = MMDB_open(name, MMDB_MODE_MMAP, &db->mmdb);
+	do {
+		leased = file_map_leased(db->file);
+		snprintf(name, sizeof(name), "/proc/self/fd/%d", file_map_fd(db->file));
+		guard_thread(&lost);
+		err = MMDB_open(name, MMDB_MODE_MMAP, mmdb);
+		guard_thread(NULL);
+		if (leased == file_map_leased(db->file) && !lost)
+			return err;
+		/* it had to retreat to a copy meanwhile; once, at most */
+		if (!err)
+			MMDB_close(mmdb);
+	} while (!lost);
+	return MMDB_IO_ERROR;
+}
+
+static int read_metadata(struct database *db, const char *path, char *why, size_t why_size)
+{
+	unsigned int version;
+	MMDB_s mmdb;
+	int err = open_mmdb(db, &mmdb);
+
+	if (err == MMDB_FILE_OPEN_ERROR || err == MMDB_IO_ERROR ||
+	    err == MMDB_OUT_OF_MEMORY_ERROR) {
+		snprintf(why, why_size, "%s: cannot be mapped: %s (is /proc mounted?)", path,
+			 MMDB_strerror(err));
+		return -EIO;
+	}
 	if (err) {
-		db->mmdb.file_content = NULL;
-		if (err == MMDB_FILE_OPEN_ERROR || err == MMDB_IO_ERROR ||
-		    err == MMDB_OUT_OF_MEMORY_ERROR) {
-			snprintf(why, why_size, "%s: cannot map its copy: %s (is /proc mounted?)",
-				 path, MMDB_strerror(err));
-			return -EIO;
-		}
 		snprintf(why, why_size,
 			 "%s: not a MaxMind DB (.mmdb) file, or not all of it: %s; fetch it again "
 			 "and rename it into place",
 			 path, MMDB_strerror(err));
 		return FL_EFORMAT;
 	}
-	db->map = db->mmdb.file_content;
-	db->map_size = (size_t)db->mmdb.file_size;
+	version = mmdb.metadata.binary_format_major_version;
+	db->family = mmdb.metadata.ip_version;
+	db->nodes = mmdb.metadata.node_count;
+	db->bits = mmdb.metadata.record_size;
+	db->built_s = mmdb.metadata.build_epoch;
+	db->type = strdup(mmdb.metadata.database_type ? mmdb.metadata.database_type : "");
+	MMDB_close(&mmdb);
+	if (!db->type) {
+		snprintf(why, why_size, "%s: %s", path, strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	if (version != 2 || (db->family != 4 && db->family != 6)) {
+		snprintf(
+		    why, why_size,
+		    "%s: MaxMind DB format %u with IPv%u addresses is not known (want 2, 4 or 6)",
+		    path, version, db->family);
+		return FL_EFORMAT;
+	}
 	return 0;
 }
 
@@ -289,32 +154,65 @@ static inline void read_node(const uint8_t *p, unsigned int bits, uint32_t recor
 	}
 }
 
-/* Records below the number of nodes are nodes, but never the first one; that number is "nothing
- * known"; above are, after a gap as long as the separator, offsets of data. Without branches: they
- * would be guessed wrong half the time, and cost more than all else. */
-static inline uint32_t bad_link(uint32_t record, uint32_t n, uint64_t data_size)
+/* What a record may be: below the number of nodes a node, but never the first one; that number is
+ * "nothing known"; above are, after a gap as long as the separator, offsets of data. */
+struct limits {
+	uint32_t nodes;
+	uint64_t data_size;
+};
+
+/* Without branches: they would be guessed wrong half the time, and cost more than all else. */
+static inline uint32_t bad_link(uint32_t record, const struct limits *l)
 {
-	return (record == 0) | (record - n - 1 < SEPARATOR_BYTES - 1) |
-	       (record >= n + SEPARATOR_BYTES + data_size);
+	return (record == 0) | (record - l->nodes - 1 < SEPARATOR_BYTES - 1) |
+	       (record >= l->nodes + SEPARATOR_BYTES + l->data_size);
 }
 
-static inline uint32_t bad_links(const uint8_t *at, const uint8_t *end, unsigned int bits,
-				 uint32_t n, uint64_t data_size)
+static uint32_t bad_links_wide(const uint8_t *at, const uint8_t *end, const struct limits *l)
 {
 	uint32_t record[2], bad = 0;
 
-	for (; at < end; at += bits / 4) {
-		read_node(at, bits, record);
-		bad |= bad_link(record[0], n, data_size) | bad_link(record[1], n, data_size);
+	for (; at < end; at += 8) {
+		read_node(at, 32, record);
+		bad |= bad_link(record[0], l) | bad_link(record[1], l);
 	}
 	return bad;
+}
+
+#define BOTH(x) ((uint64_t)(x) << 32 | (x))
+
+/* Records of 24 and 28 bits, both of a node at once: each in half a word, whose top bit says, after
+ * an addition that brings a limit to 2^31, whether the record is beyond. Reads a byte or two beyond
+ * the node: what follows the tree is longer. */
+static inline uint64_t bad_links(const uint8_t *at, const uint8_t *end, unsigned int bits,
+				 const struct limits *l)
+{
+	uint64_t data_end = l->nodes + SEPARATOR_BYTES + l->data_size, bad = 0, both, node;
+	const uint64_t top = BOTH(0x80000000U), one = BOTH(1U);
+	const uint64_t past_end =
+	    BOTH((uint32_t)(0x80000000U - (data_end < 0x80000000U ? data_end : 0x80000000U)));
+	const uint64_t past_nodes = BOTH(0x80000000U - (l->nodes + 1));
+	const uint64_t past_gap = BOTH(0x80000000U - (l->nodes + SEPARATOR_BYTES));
+
+	for (; at < end; at += bits / 4) {
+		memcpy(&node, at, sizeof(node));
+		node = be64toh(node);
+		if (bits == 24)
+			both = (node >> 40) << 32 | (node >> 16 & 0xffffff);
+		else
+			both = (node >> 40) << 32 | (node << 20 & 0x0f00000000000000) |
+			       (node >> 8 & 0xfffffff);
+		bad |=
+		    (both - one) | (both + past_end) | ((both + past_nodes) & ~(both + past_gap));
+	}
+	return bad & top;
 }
 
 /* The first node with data, of the nodes from `at` to `end`: decode what it leads to. */
 static int check_sample(struct database *db, const uint8_t *at, const uint8_t *end)
 {
-	unsigned int bits = db->mmdb.metadata.record_size, side;
-	uint32_t n = db->mmdb.metadata.node_count, record[2];
+	unsigned int bits = db->bits, side;
+	uint32_t n = db->nodes, record[2];
 	int err = 0;
 
 	for (; at < end; at += bits / 4) {
@@ -329,26 +227,108 @@ static int check_sample(struct database *db, const uint8_t *at, const uint8_t *e
 	return 0;
 }
 
+static inline uint32_t read_side(const uint8_t *p, unsigned int bits, unsigned int side)
+{
+	uint32_t record[2];
+
+	if (bits == 24) /* without a branch: nobody can guess the next bit of an address */
+		return load_be32(p + 2 * side) >> (8 - 8 * side) & 0xffffff;
+	if (bits == 32)
+		return load_be32(p + 4 * side);
+	read_node(p, 28, record);
+	return record[side];
+}
+
+static inline uint32_t walk_down(const struct database *db, uint32_t node, const uint8_t *address,
+				 unsigned int n, unsigned int bits)
+{
+	const uint8_t *map = db->map;
+	uint32_t nodes = db->nodes;
+	unsigned int i;
+
+	for (i = 0; i < n && node < nodes; i++)
+		node = read_side(map + (size_t)node * (bits / 4), bits,
+				 address[i >> 3] >> (7 - (i & 7)) & 1);
+	return node;
+}
+
+/* Down from a node by n bits of an address. What is there: a node still, or more. */
+static uint32_t walk(const struct database *db, uint32_t node, const uint8_t *address,
+		     unsigned int n)
+{
+	return db->bits == 24   ? walk_down(db, node, address, n, 24)
+	       : db->bits == 28 ? walk_down(db, node, address, n, 28)
+				: walk_down(db, node, address, n, 32);
+}
+
+/* The table of the first bits of IPv4 addresses is filled in the order of the tree, as far as that
+ * has been checked (and is in the processor's cache). Makers number nodes so that those below are
+ * behind; where they do not, the table is filled at the end. */
+struct filling {
+	struct {
+		uint32_t node;
+		uint32_t prefix;
+		unsigned int bits;
+	} waiting[TABLE_BITS + 1]; /* nodes to go down from */
+	unsigned int n;
+};
+
+static void fill_table(struct database *db, struct filling *f, uint32_t checked)
+{
+	uint32_t node, prefix, i, span;
+	unsigned int bits, side;
+
+	while (f->n) {
+		node = f->waiting[f->n - 1].node;
+		if (node >= checked && node < db->nodes)
+			return;
+		f->n--;
+		prefix = f->waiting[f->n].prefix;
+		bits = f->waiting[f->n].bits;
+		if (node >= db->nodes || bits == TABLE_BITS) {
+			span = 1U << (TABLE_BITS - bits);
+			for (i = 0; i < span; i++)
+				db->table[prefix * span + i] = node;
+			continue;
+		}
+		for (side = 2; side-- > 0;) { /* the first side on top */
+			f->waiting[f->n].node =
+			    read_side(db->map + (size_t)node * (db->bits / 4), db->bits, side);
+			f->waiting[f->n].prefix = prefix << 1 | side;
+			f->waiting[f->n++].bits = bits + 1;
+		}
+	}
+}
+
 static int check_tree(struct database *db, const char *path, char *why, size_t why_size)
 {
-	uint32_t n = db->mmdb.metadata.node_count, i, step = n / SAMPLE_RECORDS + 1, bad;
-	unsigned int bits = db->mmdb.metadata.record_size;
-	size_t size = db->data.size;
+	struct limits l = {db->nodes, db->data.size};
+	uint32_t n = db->nodes, i, done, step = n / SAMPLE_RECORDS + 1;
+	struct filling filling = {.n = db->family == 4};
+	unsigned int bits = db->bits;
+	bool bad;
 
 	if (bits != 24 && bits != 28 && bits != 32)
 		return refuse(path, "its search tree cannot be read", why, why_size);
-	for (i = 0; i < n; i += step) {
-		const uint8_t *at = db->map + (size_t)i * (bits / 4);
-		const uint8_t *end = at + (size_t)(n - i < step ? n - i : step) * (bits / 4);
+	for (i = 0; i < n; i = done) {
+		const uint8_t *at = db->map + (size_t)i * (bits / 4), *end;
 
-		bad = bits == 24   ? bad_links(at, end, 24, n, size)
-		      : bits == 28 ? bad_links(at, end, 28, n, size)
-				   : bad_links(at, end, 32, n, size);
+		done = n - i < step ? n : i + step;
+		end = db->map + (size_t)done * (bits / 4);
+		bad = bits == 24   ? bad_links(at, end, 24, &l)
+		      : bits == 28 ? bad_links(at, end, 28, &l)
+				   : bad_links_wide(at, end, &l);
 		if (bad)
 			return refuse(path, "a link in the search tree leads nowhere", why,
 				      why_size);
 		if (check_sample(db, at, end))
 			return refuse(path, "a record cannot be decoded", why, why_size);
+		fill_table(db, &filling, done);
+	}
+	if (db->family == 6) {
+		filling.n = 1;
+		filling.waiting[0].node = walk(db, 0, v4_prefix, V4_PREFIX_BITS);
+		fill_table(db, &filling, n);
 	}
 	return 0;
 }
@@ -356,18 +336,10 @@ static int check_tree(struct database *db, const char *path, char *why, size_t w
 static int verify(struct database *db, const char *path, const char *language, char *why,
 		  size_t why_size)
 {
-	const MMDB_metadata_s *m = &db->mmdb.metadata;
-	uint64_t tree = (uint64_t)m->node_count * m->record_size / 4;
+	uint64_t tree = (uint64_t)db->nodes * db->bits / 4;
 	int err;
 
-	if (m->binary_format_major_version != 2 || (m->ip_version != 4 && m->ip_version != 6)) {
-		snprintf(
-		    why, why_size,
-		    "%s: MaxMind DB format %u with IPv%u addresses is not known (want 2, 4 or 6)",
-		    path, m->binary_format_major_version, m->ip_version);
-		return FL_EFORMAT;
-	}
-	if (!m->node_count || tree + SEPARATOR_BYTES >= db->map_size)
+	if (!db->nodes || db->nodes > NODES_MAX || tree + SEPARATOR_BYTES >= db->map_size)
 		return refuse(path, "it is shorter than its search tree", why, why_size);
 	db->data.bytes = db->map + tree + SEPARATOR_BYTES;
 	db->data.size = db->map_size - tree - SEPARATOR_BYTES;
@@ -380,7 +352,7 @@ static int verify(struct database *db, const char *path, const char *language, c
 		snprintf(why, why_size,
 			 "%s: a database of type '%s', in which no country, city, AS or position "
 			 "was found",
-			 path, m->database_type ? m->database_type : "");
+			 path, db->type);
 		return FL_EFORMAT;
 	}
 	return 0;
@@ -389,23 +361,19 @@ static int verify(struct database *db, const char *path, const char *language, c
 int database_open(struct database **out, const char *path, const char *language, const char *dir,
 		  struct file_identity *id, char *why, size_t why_size)
 {
-	struct database *db;
-	int err, fd, original = -1;
+	struct database *db = calloc(1, sizeof(*db));
+	int err;
 
 	*out = NULL;
-	fd = snapshot_path(path, dir, id, &original, why, why_size);
-	if (fd < 0)
-		return fd;
-	db = calloc(1, sizeof(*db));
 	if (!db) {
-		close(fd);
-		close(original);
 		snprintf(why, why_size, "%s: %s", path, strerror(ENOMEM));
 		return -ENOMEM;
 	}
-	db->original = original;
-	err = map_snapshot(db, fd, path, why, why_size);
-	close(fd);
+	err = file_map_open(&db->file, path, dir, id, why, why_size);
+	if (!err) {
+		db->map = file_map_bytes(db->file, &db->map_size);
+		err = read_metadata(db, path, why, why_size);
+	}
 	if (!err)
 		err = verify(db, path, language, why, why_size);
 	if (err) {
@@ -420,9 +388,8 @@ void database_close(struct database *db)
 {
 	if (!db)
 		return;
-	if (db->mmdb.file_content)
-		MMDB_close(&db->mmdb);
-	close(db->original);
+	file_map_close(db->file);
+	free(db->type);
 	free(db);
 }
 
@@ -439,36 +406,33 @@ static const uint8_t *v4_of(const struct ip_addr *a)
 	return a->b[0] == 0x20 && a->b[1] == 0x02 ? a->b + 2 : NULL;
 }
 
-int database_lookup(const struct database *db, const struct ip_addr *a, unsigned int wanted,
-		    struct geo_record *r)
+int database_find(const struct database *db, const struct ip_addr *a, uint32_t *record)
 {
 	const uint8_t *v4 = v4_of(a);
-	MMDB_lookup_result_s found;
-	struct geo_record copy;
-	union {
-		struct sockaddr sa;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-	} sa;
-	int err;
+	uint32_t at;
 
-	if (!(db->layout.fields & wanted & ~r->has) || (!v4 && db->mmdb.metadata.ip_version == 4))
+	*record = 0;
+	if (!v4 && db->family == 4)
 		return 0;
-	memset(&sa, 0, sizeof(sa));
-	if (v4) {
-		sa.in.sin_family = AF_INET;
-		memcpy(&sa.in.sin_addr, v4, 4);
-	} else {
-		sa.in6.sin6_family = AF_INET6;
-		memcpy(&sa.in6.sin6_addr, a->b, 16);
-	}
-	found = MMDB_lookup_sockaddr(&db->mmdb, &sa.sa, &err);
-	if (err)
+	if (file_map_lost(db->file))
 		return FL_EMALFORMED;
-	if (!found.found_entry)
+	at = v4 ? walk(db, db->table[v4[0] << 8 | v4[1]], v4 + TABLE_BITS / 8, 32 - TABLE_BITS)
+		: walk(db, 0, a->b, 128);
+	if (at == db->nodes)
 		return 0;
-	copy = *r;
-	err = layout_read(&db->layout, &db->data, found.entry.offset, wanted, &copy);
+	/* deeper than an address, or what the check has not seen: the bytes have changed since */
+	if (at < db->nodes + SEPARATOR_BYTES || at - db->nodes - SEPARATOR_BYTES >= db->data.size)
+		return FL_EMALFORMED;
+	*record = at - db->nodes;
+	return 0;
+}
+
+int database_read(const struct database *db, uint32_t record, unsigned int wanted,
+		  struct geo_record *r)
+{
+	struct geo_record copy = *r;
+	int err = layout_read(&db->layout, &db->data, record - SEPARATOR_BYTES, wanted, &copy);
+
 	if (!err)
 		*r = copy;
 	return err;
@@ -481,10 +445,10 @@ unsigned int database_fields(const struct database *db)
 
 const char *database_type(const struct database *db)
 {
-	return db->mmdb.metadata.database_type ? db->mmdb.metadata.database_type : "";
+	return db->type;
 }
 
 uint64_t database_built_s(const struct database *db)
 {
-	return db->mmdb.metadata.build_epoch;
+	return db->built_s;
 }

@@ -2,6 +2,8 @@
 #include "geoip/geoip.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +13,7 @@
 #include "geoip/cache.h"
 #include "geoip/database.h"
 #include "geoip/layout.h"
+#include "geoip/places.h"
 
 /* What is no fault of the file (memory, permissions) is tried again this often. */
 #define RETRY_NS 60000000000LL
@@ -27,12 +30,33 @@ struct source {
 	int64_t refused_at_ns;
 };
 
+/* What a thread makes of one source's file, for take(). */
+struct edition {
+	struct database
+	    *retired; /* the edition before, for the thread to close: that takes time too */
+	bool asked;
+	struct database *db;
+	struct file_identity id;
+	int err;
+	char why[GEOIP_WHY_SIZE];
+};
+
 struct geoip {
 	struct source sources[GEOIP_DATABASES_MAX];
 	size_t n;
 	char *language, *snapshot_dir;
 	unsigned int wanted; /* fields */
+	bool starting;       /* begun at the start, and nobody was told yet how it went */
+	bool reload_beside;
+	char start_why[GEOIP_WHY_SIZE];
+	/* Databases being opened. As long as it runs the thread owns editions, and reads the paths
+	 * and texts above, which do not change. */
+	struct edition *editions;
+	bool loading;
+	bool loaded; /* __atomic: the thread has nothing more to do */
+	pthread_t loader;
 	struct geo_cache cache;
+	struct places places;
 	struct geoip_stats stats;
 };
 
@@ -60,37 +84,134 @@ static void PRINTF_LIKE(3, 4) say(char *why, size_t size, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* ---- opening, beside the caller or not */
+
+static void open_editions(struct geoip *g)
+{
+	struct edition *e;
+	size_t i;
+
+	for (i = 0; i < g->n; i++) {
+		e = &g->editions[i];
+		database_close(e->retired);
+		e->retired = NULL;
+		if (e->asked)
+			e->err = database_open(&e->db, g->sources[i].path, g->language,
+					       g->snapshot_dir, &e->id, e->why, sizeof(e->why));
+	}
+}
+
+static void *load(void *arg)
+{
+	struct geoip *g = arg;
+
+	open_editions(g);
+	__atomic_store_n(&g->loaded, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Those that are asked for; and close what is retired. Where there can be no thread it is done
+ * here. */
+static void begin_loading(struct geoip *g, bool beside)
+{
+	sigset_t all, old;
+	int err = -1;
+
+	g->loaded = false;
+	g->loading = true;
+	if (beside) {
+		/* signals are the caller's; those of a fault are for whoever makes it */
+		sigfillset(&all);
+		sigdelset(&all, SIGBUS);
+		sigdelset(&all, SIGSEGV);
+		pthread_sigmask(SIG_SETMASK, &all, &old);
+		err = pthread_create(&g->loader, NULL, load, g);
+		pthread_sigmask(SIG_SETMASK, &old, NULL);
+	}
+	if (!err)
+		return;
+	open_editions(g);
+	g->loading = false;
+}
+
+static void join_loader(struct geoip *g)
+{
+	if (g->loading)
+		pthread_join(g->loader, NULL);
+	g->loading = false;
+}
+
 /* ---- taking an edition */
 
-static bool take(struct geoip *g, struct source *s, char *why, size_t why_size)
+static bool take(struct geoip *g, struct source *s, struct edition *e, char *why, size_t why_size)
 {
-	char sentence[GEOIP_WHY_SIZE];
-	struct file_identity id;
-	struct database *db;
-	int err;
+	int err = e->err;
 
-	memset(&id, 0, sizeof(id));
-	sentence[0] = 0;
-	err = database_open(&db, s->path, g->language, g->snapshot_dir, &id, sentence,
-			    sizeof(sentence));
+	e->asked = false;
 	if (!err) {
-		database_close(s->db);
-		s->db = db;
-		s->current = id;
+		if (g->reload_beside)
+			e->retired = s->db;
+		else
+			database_close(s->db);
+		s->db = e->db;
+		s->current = e->id;
 		s->refused_err = 0;
 		g->stats.loaded++;
 		return true;
 	}
 	if (err != -EAGAIN || !s->db) {
-		if (s->refused_err != err || !file_identity_equal(&s->refused, &id))
-			say(why, why_size, "%s%s", sentence,
+		if (s->refused_err != err || !file_identity_equal(&s->refused, &e->id))
+			say(why, why_size, "%s%s", e->why,
 			    s->db ? "; the edition before stays in use" : "");
 		g->stats.refused += err == FL_EFORMAT;
 	}
-	s->refused = id;
+	s->refused = e->id;
 	s->refused_err = err;
 	s->refused_at_ns = now_ns();
 	return false;
+}
+
+/* What was loaded; waits for it. Returns how many are new. */
+static int take_loaded(struct geoip *g, char *why, size_t why_size)
+{
+	int taken = 0;
+	size_t i;
+
+	join_loader(g);
+	for (i = 0; i < g->n; i++)
+		if (g->editions[i].asked)
+			taken += take(g, &g->sources[i], &g->editions[i], why, why_size);
+	if (taken) {
+		geo_cache_clear(&g->cache);
+		places_clear(&g->places); /* its texts were in the files */
+	}
+	return taken;
+}
+
+static void ask(struct edition *e)
+{
+	memset(&e->id, 0, sizeof(e->id));
+	e->db = NULL;
+	e->err = 0;
+	e->why[0] = 0;
+	e->asked = true;
+}
+
+void geoip_wait(struct geoip *g, char *why, size_t why_size)
+{
+	if (why_size)
+		why[0] = 0;
+	if (!g->starting)
+		return;
+	take_loaded(g, g->start_why, sizeof(g->start_why));
+	if (g->start_why[0])
+		say(why, why_size, "%s", g->start_why);
+	g->starting = false;
+}
+
+bool geoip_starting(const struct geoip *g)
+{
+	return g->starting;
 }
 
 static bool same_file(const struct file_identity *a, const struct file_identity *b)
@@ -125,86 +246,86 @@ static bool due(struct source *s)
 
 int geoip_poll(struct geoip *g, char *why, size_t why_size)
 {
-	int taken = 0;
+	int taken = 0, asked = 0;
 	size_t i;
 
 	if (why_size)
 		why[0] = 0;
-	for (i = 0; i < g->n; i++)
-		if (due(&g->sources[i]))
-			taken += take(g, &g->sources[i], why, why_size);
-	if (taken)
-		geo_cache_clear(&g->cache); /* its texts were in the files */
-	return taken;
+	if (g->loading && !__atomic_load_n(&g->loaded, __ATOMIC_ACQUIRE))
+		return 0;
+	if (g->starting)
+		geoip_wait(g, why, why_size);
+	else if (g->loading)
+		taken = take_loaded(g, why, why_size);
+	for (i = 0; i < g->n; i++) {
+		if (due(&g->sources[i])) {
+			ask(&g->editions[i]);
+			asked++;
+		}
+	}
+	if (!asked && !(taken && g->reload_beside))
+		return taken;
+	begin_loading(g, g->reload_beside);
+	return g->loading ? taken : taken + take_loaded(g, why, why_size);
 }
 
 /* ---- lookups */
 
-static void text_set(struct text *t, const char *s, size_t len)
+/* The place of an address that was not asked for lately, with one more user. */
+static uint32_t find_place(struct geoip *g, const struct ip_addr *a)
 {
-	t->s = s;
-	t->len = (uint32_t)len;
-}
+	uint32_t key[PLACE_KEY_WORDS_MAX], any = 0, place;
+	struct geo_record r;
+	size_t i;
 
-static size_t format_asn(char out[10], uint32_t asn)
-{
-	char reversed[10];
-	size_t n = 0, i;
+	memset(key, 0, sizeof(key));
+	for (i = 0; i < g->n; i++) {
+		const struct database *db = g->sources[i].db;
 
-	do
-		reversed[n++] = (char)('0' + asn % 10);
-	while (asn /= 10);
-	for (i = 0; i < n; i++)
-		out[i] = reversed[n - 1 - i];
-	return n;
-}
-
-static void fill(struct geo_entry *e, const struct geo_record *r)
-{
-	struct geo_info *info = &e->info;
-
-	memset(info, 0, sizeof(*info));
-	e->known = r->has != 0;
-	if (r->has & 1u << GEO_COUNTRY) {
-		memcpy(e->country, r->country, sizeof(e->country));
-		text_set(&info->country, e->country, sizeof(e->country));
+		if (!db || !(database_fields(db) & g->wanted))
+			continue;
+		if (database_find(db, a, &key[i]))
+			g->stats.broken++;
+		any |= key[i];
 	}
-	if (r->has & 1u << GEO_PROVINCE)
-		info->province = r->texts[GEO_PROVINCE];
-	if (r->has & 1u << GEO_CITY)
-		info->city = r->texts[GEO_CITY];
-	if (r->has & 1u << GEO_ISP)
-		info->isp = r->texts[GEO_ISP];
-	if (r->has & 1u << GEO_ASN)
-		text_set(&info->asn, e->asn, format_asn(e->asn, r->asn));
-	if (r->has & 1u << GEO_LAT) {
-		info->has_coordinates = true;
-		info->lat = r->lat;
-		info->lon = r->lon;
-	}
+	if (!any)
+		return PLACE_NONE;
+	place = places_find(&g->places, key);
+	if (place != PLACE_NONE)
+		return place;
+	r.has = 0;
+	r.places = 0;
+	for (i = 0; i < g->n && r.has != g->wanted; i++)
+		if (key[i] && database_read(g->sources[i].db, key[i], g->wanted, &r))
+			g->stats.broken++;
+	return r.has ? places_add(&g->places, key, &r) : PLACE_NONE;
 }
 
 const struct geo_info *geoip_lookup(struct geoip *g, const struct ip_addr *a)
 {
 	uint32_t hash = geo_cache_hash(&g->cache, a);
-	struct geo_entry *e = geo_cache_find(&g->cache, a, hash);
-	struct geo_record r;
-	size_t i;
+	const struct place *place;
+	struct geo_entry *e;
 
+	if (g->loading && g->starting)
+		take_loaded(g, g->start_why, sizeof(g->start_why));
+	e = geo_cache_find(&g->cache, a, hash);
 	if (e) {
 		g->stats.hits++;
-		return e->known ? &e->info : NULL;
+	} else {
+		g->stats.misses++;
+		e = geo_cache_add(&g->cache, a, hash);
+		g->stats.evicted = g->cache.evicted;
+		places_drop(&g->places, e->place);
+		e->place = find_place(g, a);
 	}
-	g->stats.misses++;
-	r.has = 0;
-	r.places = 0;
-	for (i = 0; i < g->n && r.has != g->wanted; i++)
-		if (g->sources[i].db && database_lookup(g->sources[i].db, a, g->wanted, &r))
-			g->stats.broken++;
-	e = geo_cache_add(&g->cache, a, hash);
-	g->stats.evicted = g->cache.evicted;
-	fill(e, &r);
-	return e->known ? &e->info : NULL;
+	if (e->place == PLACE_NONE)
+		return NULL;
+	place = &g->places.v[e->place];
+	/* what the output will want of it, soon */
+	__builtin_prefetch(&place->info.written);
+	__builtin_prefetch(place->written.bytes + sizeof(place->written.bytes) / 4);
+	return &place->info;
 }
 
 /* ---- life */
@@ -217,6 +338,7 @@ static char *copy_text(const char *s)
 static int setup(struct geoip *g, const struct geoip_config *c)
 {
 	size_t most = c->cache_entries ? c->cache_entries : GEOIP_CACHE_DEFAULT;
+	int err;
 
 	g->wanted = (1u << GEO_FIELDS) - 1;
 	if (!c->coordinates)
@@ -228,7 +350,16 @@ static int setup(struct geoip *g, const struct geoip_config *c)
 		if (!g->sources[g->n].path)
 			return -ENOMEM;
 	}
-	return geo_cache_init(&g->cache, most < GEOIP_CACHE_MIN ? GEOIP_CACHE_MIN : most);
+	g->editions = calloc(g->n ? g->n : 1, sizeof(*g->editions));
+	if (!g->editions)
+		return -ENOMEM;
+	most = most < GEOIP_CACHE_MIN ? GEOIP_CACHE_MIN : most;
+	err = geo_cache_init(&g->cache, most);
+	if (!err)
+		err = places_init(&g->places, most, g->n > 2 ? (uint32_t)(g->n + 1) & ~1u : 2);
+	g->places.write = c->write;
+	g->reload_beside = c->reload_beside;
+	return err;
 }
 
 int geoip_new(struct geoip **out, const struct geoip_config *c, char *why, size_t why_size)
@@ -253,7 +384,11 @@ int geoip_new(struct geoip **out, const struct geoip_config *c, char *why, size_
 		return err;
 	}
 	for (i = 0; i < g->n; i++)
-		take(g, &g->sources[i], why, why_size);
+		ask(&g->editions[i]);
+	g->starting = g->n != 0;
+	begin_loading(g, c->start_beside && g->n);
+	if (!c->start_beside)
+		geoip_wait(g, why, why_size);
 	*out = g;
 	return 0;
 }
@@ -264,11 +399,19 @@ void geoip_free(struct geoip *g)
 
 	if (!g)
 		return;
+	join_loader(g);
+	for (i = 0; g->editions && i < g->n; i++) {
+		database_close(g->editions[i].retired);
+		if (g->editions[i].asked)
+			database_close(g->editions[i].db);
+	}
+	free(g->editions);
 	for (i = 0; i < GEOIP_DATABASES_MAX; i++) {
 		database_close(g->sources[i].db);
 		free(g->sources[i].path);
 	}
 	geo_cache_destroy(&g->cache);
+	places_destroy(&g->places);
 	free(g->language);
 	free(g->snapshot_dir);
 	free(g);

@@ -5,14 +5,17 @@
  * bounded cache keeps what addresses gave, one of those not asked for long goes. A lookup allocates
  * nothing and opens nothing.
  *
- * Databases may be replaced while running, by rename or by overwriting (database.c says how that
+ * Databases may be replaced while running, by rename or by overwriting (file_map.c says how that
  * is survived): geoip_poll() takes the new edition. One that is refused leaves the old edition in
  * use. Files that are missing or bad at the start are tried again by geoip_poll(); without any
  * database every lookup gives NULL.
  *
+ * Opening a large database takes some 10 to 50 ms. Where the configuration says so a thread does it
+ * beside what the caller does.
+ *
  * Messages: `why` gets a sentence for people per database in trouble ("; " between), "" where all
  * is well. Each trouble is told once. Nothing here logs.
- * Threads: belongs to one thread.
+ * Threads: belongs to one thread. Those it has of its own take no signals.
  */
 #ifndef GEOIP_GEOIP_H
 #define GEOIP_GEOIP_H
@@ -27,8 +30,8 @@
 
 enum {
 	GEOIP_DATABASES_MAX = 16,
-	/* Addresses; about 180 bytes each, taken as they are used. With more addresses in a cycle than fit,
-	 * each is looked up anew every cycle. */
+	/* Addresses; about 50 bytes each and about 400 per distinct place, taken as they are used.
+	 * With more addresses in a cycle than fit, each is looked up anew every cycle. */
 	GEOIP_CACHE_DEFAULT = 131072,
 	GEOIP_CACHE_MIN = 64,
 	GEOIP_WHY_SIZE = 1024, /* room for what there is to say */
@@ -44,12 +47,21 @@ struct geoip_config {
 	const char *snapshot_dir; /* a directory on disk for private copies of the databases, which
 				   * have no name there; NULL: /var/tmp. Where it cannot be used
 				   * they lie in memory */
+	/* Load beside the caller at the start: geoip_wait() says what is wrong. The first lookup
+	 * waits, so that no point goes without its place. */
+	bool start_beside;
+	/* Load new editions beside the caller: geoip_poll() never waits, and takes what is ready.
+	 */
+	bool reload_beside;
+	/* How the output writes a text, of up to 128 bytes (five times as many have room), to out;
+	 * returns the length. Done once per place, for geo_info.written. NULL: that stays NULL. */
+	size_t (*write)(char *out, const char *s, size_t len);
 };
 
 struct geoip_stats {
 	uint64_t hits, misses;    /* of the cache; hits + misses = lookups */
 	uint64_t evicted;         /* entries that had to go for others */
-	uint64_t broken;          /* records that could not be decoded: nothing known */
+	uint64_t broken;          /* records that could not be read: nothing known */
 	uint64_t loaded, refused; /* editions of databases */
 };
 
@@ -69,6 +81,13 @@ struct geoip;
 int geoip_new(struct geoip **g, const struct geoip_config *config, char *why,
 	      size_t why_size) MUST_CHECK;
 void geoip_free(struct geoip *g);
+
+/* Until what was begun at the start is done, with what there is to say; at once where nothing was,
+ * or it was waited for before. */
+void geoip_wait(struct geoip *g, char *why, size_t why_size);
+
+/* Whether geoip_wait() has something to wait for or to say. */
+bool geoip_starting(const struct geoip *g);
 
 /* What is known of a public address; NULL: nothing. Borrowed until the next geoip_poll(), or until
  * half of cache_entries other addresses were asked for, whichever is first. */

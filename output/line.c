@@ -42,8 +42,7 @@ struct octet_text {
 };
 
 struct line_encoder {
-	struct tag_program programs[POINT_KINDS]
-				   [2]; /* without and with the tags of an enriched point */
+	struct tag_program programs[POINT_KINDS][TAGS_EXTRAS];
 	const char *(*address_class)(const struct ip_addr *a);
 	bool key_fields_as_tags;
 	size_t max_bytes;
@@ -61,9 +60,10 @@ static int make_programs(struct line_encoder *e, const struct line_config *c)
 	size_t constant = 0, most = 0;
 	int i, err = 0;
 
-	for (i = 0; i < 2 * POINT_KINDS && !err; i++) {
-		err = tag_program_make(&e->programs[i / 2][i % 2], c, (enum point_kind)(i / 2),
-				       i % 2, &constant);
+	for (i = 0; i < POINT_KINDS * TAGS_EXTRAS && !err; i++) {
+		err = tag_program_make(&e->programs[i / TAGS_EXTRAS][i % TAGS_EXTRAS], c,
+				       (enum point_kind)(i / TAGS_EXTRAS),
+				       (unsigned int)i % TAGS_EXTRAS, &constant);
 		if (!err && constant > most)
 			most = constant;
 	}
@@ -110,8 +110,8 @@ void line_encoder_free(struct line_encoder *e)
 
 	if (!e)
 		return;
-	for (i = 0; i < 2 * POINT_KINDS; i++)
-		tag_program_free(&e->programs[i / 2][i % 2]);
+	for (i = 0; i < POINT_KINDS * TAGS_EXTRAS; i++)
+		tag_program_free(&e->programs[i / TAGS_EXTRAS][i % TAGS_EXTRAS]);
 	free(e);
 }
 
@@ -282,31 +282,28 @@ static char *put_self_tag(char *p, const char *s, size_t most)
 	return s ? escape_put(p, ESCAPE_TAG, s, text_cut(s, strlen(s), most)) : p;
 }
 
-static char *put_place(char *p, int slot, const struct point *pt)
+static char *put_place(char *p, int slot, const struct geo_info *g, int i)
 {
-	bool dst = slot >= POINT_TAG_DST_COUNTRY;
-	const struct geo_info *g = dst ? pt->dst_geo : pt->src_geo;
-	const struct text *t;
+	const struct text *const texts[GEO_TEXTS] = {&g->country, &g->province, &g->city, &g->isp,
+						     &g->asn};
+
+	return texts[i]->len ? put_text(p, (enum point_tag)slot, texts[i]) : p;
+}
+
+static inline char *put_src_place(char *p, int slot, const struct geo_info *g)
+{
+	int i = slot - POINT_TAG_SRC_COUNTRY;
+	const struct geo_written *w;
 
 	if (!g)
 		return p;
-	switch (dst ? slot - POINT_TAG_DST_COUNTRY + POINT_TAG_SRC_COUNTRY : slot) {
-	case POINT_TAG_SRC_COUNTRY:
-		t = &g->country;
-		break;
-	case POINT_TAG_SRC_PROVINCE:
-		t = &g->province;
-		break;
-	case POINT_TAG_SRC_CITY:
-		t = &g->city;
-		break;
-	case POINT_TAG_SRC_ISP:
-		t = &g->isp;
-		break;
-	default:
-		t = &g->asn;
-	}
-	return t->len ? put_text(p, (enum point_tag)slot, t) : p;
+	w = g->written;
+	return w ? put_padded(p, w->bytes + w->at[i], w->len[i]) : put_place(p, slot, g, i);
+}
+
+static inline char *put_dst_place(char *p, int slot, const struct geo_info *g)
+{
+	return put_src_place(p, slot - POINT_TAG_DST_COUNTRY + POINT_TAG_SRC_COUNTRY, g);
 }
 
 /* The slots that only netflow points have. */
@@ -354,7 +351,9 @@ static char *put_rare_slot(char *p, int slot, const struct point *pt)
 	default:
 		if (slot >= POINT_TAG_PID && slot <= POINT_TAG_DST_DOMAIN)
 			return put_process_slot(p, slot, pt);
-		return put_place(p, slot, pt);
+		if (slot >= POINT_TAG_DST_COUNTRY)
+			return put_dst_place(p, slot, pt->dst_geo);
+		return put_src_place(p, slot, pt->src_geo);
 	}
 }
 
@@ -384,16 +383,18 @@ static inline char *put_slot(struct line_encoder *e, char *p, int slot, const st
 	}
 }
 
-static bool has_extras(const struct point *pt)
+/* TAGS_... bits; without branches. */
+static inline unsigned int extras_of(const struct point *pt)
 {
-	/* one branch, not six */
-	return (pt->pid | pt->process_name.len | pt->container_id.len | pt->dst_domain.len |
-		(uintptr_t)pt->src_geo | (uintptr_t)pt->dst_geo) != 0;
+	bool process = pt->pid | pt->process_name.len | pt->container_id.len | pt->dst_domain.len;
+
+	return (unsigned int)process * TAGS_PROCESS + (pt->src_geo != NULL) * TAGS_SRC_PLACE +
+	       (pt->dst_geo != NULL) * TAGS_DST_PLACE;
 }
 
 static char *put_tags(struct line_encoder *e, char *p, const struct point *pt)
 {
-	const struct tag_program *prog = &e->programs[pt->kind][has_extras(pt)];
+	const struct tag_program *prog = &e->programs[pt->kind][extras_of(pt)];
 	const struct tag_piece *piece, *end = prog->pieces + prog->n;
 	uint64_t absent = pt->absent; /* of 64 bits, because slots go beyond POINT_TAGS */
 	char *q;

@@ -196,6 +196,7 @@ static const struct geo_info *cut_place(const struct geo_info *g, struct geo_inf
 	if (!g)
 		return NULL;
 	*copy = *g;
+	copy->written = NULL; /* it lives as long as the original, and has all texts */
 	for (i = 0; i < PLACES; i++) {
 		if (absent & POINT_TAG_BIT(first + i))
 			place_text(copy, i)->len = 0;

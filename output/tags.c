@@ -103,7 +103,7 @@ static void exclude_tags(struct tag *tags, size_t n, const struct line_config *c
 
 /* Every tag of this kind, built-in ones first so that custom ones replace them. The count. */
 static size_t collect_tags(struct tag *tags, const struct line_config *c, enum point_kind kind,
-			   bool extras)
+			   unsigned int extras)
 {
 	size_t n = 0, i;
 
@@ -117,10 +117,12 @@ static size_t collect_tags(struct tag *tags, const struct line_config *c, enum p
 		set_tag(tags, &n, "sub_source", TAG_CONSTANT, "N/A");
 		set_slots(tags, &n, POINT_TAG_DIRECTION, POINT_TAG_DST_IP_TYPE);
 	}
-	if (extras && kind == POINT_NETFLOW)
+	if ((extras & TAGS_PROCESS) && kind == POINT_NETFLOW)
 		set_slots(tags, &n, POINT_TAG_PID, POINT_TAG_DST_DOMAIN);
-	if (extras && kind != POINT_SELF)
-		set_slots(tags, &n, POINT_TAG_SRC_COUNTRY, POINT_TAG_DST_ASN);
+	if ((extras & TAGS_SRC_PLACE) && kind != POINT_SELF)
+		set_slots(tags, &n, POINT_TAG_SRC_COUNTRY, POINT_TAG_SRC_ASN);
+	if ((extras & TAGS_DST_PLACE) && kind != POINT_SELF)
+		set_slots(tags, &n, POINT_TAG_DST_COUNTRY, POINT_TAG_DST_ASN);
 	if (c->key_fields_as_tags && kind == POINT_DNSFLOW)
 		set_slots(tags, &n, POINT_TAG_DOMAIN, POINT_TAG_RCODE);
 	if (c->key_fields_as_tags && kind == POINT_HTTPFLOW)
@@ -197,7 +199,7 @@ static int join_tags(struct tag_program *prog, enum point_kind kind, const struc
 }
 
 int tag_program_make(struct tag_program *prog, const struct line_config *c, enum point_kind kind,
-		     bool extras, size_t *len)
+		     unsigned int extras, size_t *len)
 {
 	struct tag *tags = calloc(BUILTIN_TAGS_MAX + c->ntags, sizeof(*tags));
 	size_t n;

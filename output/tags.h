@@ -27,11 +27,18 @@ struct tag_program {
 	size_t n;
 };
 
-/* The program for points of this kind. extras: with the tags that only an enriched point has (pid,
- * names, places). *len: bytes of all constant text. 0 or -ENOMEM; give it back with
- * tag_program_free(). */
+/* What only an enriched point has. */
+enum {
+	TAGS_PROCESS = 1, /* pid, names */
+	TAGS_SRC_PLACE = 2,
+	TAGS_DST_PLACE = 4,
+	TAGS_EXTRAS = 8 /* sets of them */
+};
+
+/* The program for points of this kind, with the tags of extras (bits). *len: bytes of all constant
+ * text. 0 or -ENOMEM; give it back with tag_program_free(). */
 int tag_program_make(struct tag_program *prog, const struct line_config *c, enum point_kind kind,
-		     bool extras, size_t *len) MUST_CHECK;
+		     unsigned int extras, size_t *len) MUST_CHECK;
 void tag_program_free(struct tag_program *prog);
 
 #endif

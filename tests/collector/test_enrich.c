@@ -23,12 +23,12 @@ static void end(void *ctx, uint64_t cycle_end_ns)
 	ends++;
 }
 
-static struct enrich enrich_with(const char *path)
+static struct enrich enrich_with(const char *path, bool beside)
 {
 	struct enrich e = {.next = {put, end, NULL}};
 	const char *const paths[] = {path};
 
-	CHECK_INT(enrich_open(&e, paths, path ? 1 : 0, "en", false), 0);
+	CHECK_INT(enrich_open(&e, paths, path ? 1 : 0, "en", false, beside), 0);
 	return e;
 }
 
@@ -39,7 +39,7 @@ static void point_to(struct point *p, const char *src, const char *dst)
 	CHECK_INT(addr_parse(&p->dst.addr, dst), 0);
 }
 
-static void test_places(void)
+static void check_places(bool beside)
 {
 	static struct mmdb_build b;
 	char path[] = "/tmp/flowline-enrich.XXXXXX";
@@ -55,13 +55,14 @@ static void test_places(void)
 	mmdb_add(&b, "8.8.8.0/24", "{\"country\":{\"iso_code\":\"US\"}}");
 	mmdb_add(&b, "10.0.0.0/8", "{\"country\":{\"iso_code\":\"XX\"}}");
 	mmdb_write(&b, path);
-	e = enrich_with(path);
+	e = enrich_with(path, beside);
 	s = enrich_sink(&e);
 	point_to(&p, "10.0.0.1", "8.8.8.8");
 	s.put(s.ctx, &p);
 	CHECK(!last.src_geo); /* private, whatever the database says */
 	if (CHECK(last.dst_geo != NULL))
-		CHECK(last.dst_geo->country.len == 2 && !memcmp(last.dst_geo->country.s, "US", 2));
+		CHECK(last.dst_geo->written && last.dst_geo->written->len[0] == 2 &&
+		      last.dst_geo->country.len == 2 && !memcmp(last.dst_geo->country.s, "US", 2));
 	CHECK(!p.dst_geo); /* the engine's point is not ours to change */
 	point_to(&p, "8.8.8.8", "9.9.9.9");
 	s.put(s.ctx, &p);
@@ -78,9 +79,17 @@ static void test_places(void)
 	unlink(path);
 }
 
+static void test_places(void)
+{
+	ends = 0;
+	check_places(false);
+	ends = 0;
+	check_places(true); /* the first point waits */
+}
+
 static void test_none(void)
 {
-	struct enrich e = enrich_with(NULL);
+	struct enrich e = enrich_with(NULL, false);
 	struct point_sink s = enrich_sink(&e);
 
 	CHECK(s.put == put && s.end == end); /* no stage at all */

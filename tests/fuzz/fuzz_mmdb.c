@@ -62,7 +62,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char path[64];
 	const char *paths[1] = {path};
-	struct geoip_config c = {paths, 1, "de", true, GEOIP_CACHE_MIN, "/dev/shm"};
+	struct geoip_config c = {.databases = paths,
+				 .n = 1,
+				 .language = "de",
+				 .coordinates = true,
+				 .cache_entries = GEOIP_CACHE_MIN,
+				 .snapshot_dir = "/dev/shm"};
 	char why[GEOIP_WHY_SIZE];
 	struct ip_addr a;
 	struct geoip *g;

@@ -28,7 +28,12 @@ static const char *in_dir(char path[128], const char *name)
 static struct geoip *open_with(const char *const *paths, size_t n, const char *language,
 			       size_t cache)
 {
-	struct geoip_config c = {paths, n, language, true, cache, dir};
+	struct geoip_config c = {.databases = paths,
+				 .n = n,
+				 .language = language,
+				 .coordinates = true,
+				 .cache_entries = cache,
+				 .snapshot_dir = dir};
 	struct geoip *g;
 
 	CHECK_INT(geoip_new(&g, &c, why, sizeof(why)), 0);
@@ -470,7 +475,7 @@ static void test_snapshot_in_memory(void)
 {
 	char path[128];
 	const char *p = in_dir(path, "db.mmdb");
-	struct geoip_config c = {&p, 1, NULL, false, 0, "/nonexistent"};
+	struct geoip_config c = {.databases = &p, .n = 1, .snapshot_dir = "/nonexistent"};
 	struct geoip *g;
 
 	write_country(path, "AA");
@@ -482,6 +487,148 @@ static void test_snapshot_in_memory(void)
 		CHECK_STR(shown(look(g, "8.8.8.8")), "AA|||||");
 	}
 	geoip_free(g);
+	unlink(path);
+}
+
+/* ---- places shared by addresses */
+
+static size_t write_dotted(char *out, const char *s, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		out[2 * i] = s[i];
+		out[2 * i + 1] = '.';
+	}
+	return 2 * len;
+}
+
+static void check_written(const struct geo_info *g, int i, const char *want)
+{
+	const struct geo_written *w = g->written;
+
+	CHECK_MSG(w && w->len[i] == strlen(want) && !memcmp(w->bytes + w->at[i], want, w->len[i]),
+		  "wanted %s", want);
+}
+
+static void test_places(void)
+{
+	char path[128], next[128], json[256], network[32];
+	const char *p = in_dir(path, "places.mmdb");
+	struct geoip_config c = {&p, 1, NULL, true, GEOIP_CACHE_MIN, dir, .write = write_dotted};
+	const struct geo_info *one, *other;
+	struct geoip *g;
+	unsigned int i, k;
+
+	mmdb_begin(&build, 4, 28, "City");
+	mmdb_add(&build, "8.0.0.0/9", "{\"country_code\":\"AA\",\"city\":\"Linz\",\"asn\":7}");
+	snprintf(json, sizeof(json), "{\"country_code\":\"BB\",\"city\":\"%0140d\"}", 1);
+	mmdb_add(&build, "8.128.0.0/9", json);
+	for (i = 0; i < 100; i++) {
+		snprintf(network, sizeof(network), "9.%u.0.0/16", i);
+		snprintf(json, sizeof(json), "{\"city\":\"City %u\"}", i);
+		mmdb_add(&build, network, json);
+	}
+	mmdb_write(&build, path);
+	CHECK_INT(geoip_new(&g, &c, why, sizeof(why)), 0);
+	CHECK_STR(why, "");
+	one = look(g, "8.1.1.1");
+	other = look(g, "8.2.2.2");
+	CHECK(one && one == other); /* one record, one place */
+	CHECK_STR(shown(one), "AA||Linz||7|");
+	check_written(one, 0, "A.A.");
+	check_written(one, 1, "");
+	check_written(one, 2, "L.i.n.z.");
+	check_written(one, 4, "7.");
+	other = look(g, "8.200.1.1"); /* too long to be kept written */
+	CHECK(other && other->city.len == 140 && !other->written);
+	/* more places than fit, over and over: each address has its own */
+	for (k = 0; k < 20000; k++) {
+		char want[32], address[32];
+
+		i = k * 2654435761u % 9973 % 100;
+		snprintf(address, sizeof(address), "9.%u.%u.1", i, k % 7);
+		snprintf(want, sizeof(want), "||City %u|||", i);
+		if (strcmp(shown(look(g, address)), want) != 0)
+			CHECK_STR(shown(look(g, address)), want);
+	}
+	CHECK_STR(shown(look(g, "8.1.1.1")), "AA||Linz||7|");
+	in_dir(next, "places.mmdb.new");
+	write_country(next, "CC");
+	CHECK(!rename(next, path));
+	CHECK_INT(geoip_poll(g, why, sizeof(why)), 1);
+	CHECK_STR(shown(look(g, "8.1.1.1")), "CC|||||");
+	check_written(look(g, "8.1.1.1"), 2, "");
+	geoip_free(g);
+	unlink(path);
+}
+
+/* ---- opened beside the caller */
+
+/* Polls until something was taken or said; how many were taken. */
+static int poll_until(struct geoip *g)
+{
+	struct timespec t = {0, 1000000};
+	int i, taken = 0;
+
+	for (i = 0; i < 5000 && !taken; i++) {
+		taken = geoip_poll(g, why, sizeof(why));
+		if (why[0])
+			break;
+		nanosleep(&t, NULL);
+	}
+	return taken;
+}
+
+static void test_beside(void)
+{
+	char path[128], next[128], none[128];
+	const char *paths[2] = {in_dir(path, "db.mmdb"), in_dir(none, "none.mmdb")};
+	struct geoip_config c = {
+	    paths, 2, NULL, true, 0, dir, .start_beside = true, .reload_beside = true};
+	struct geoip *g;
+	int k;
+
+	in_dir(next, "db.mmdb.new");
+	for (k = 0; k < 3; k++) {
+		write_country(path, "AA");
+		CHECK_INT(geoip_new(&g, &c, why, sizeof(why)), 0);
+		CHECK_STR(why, "");
+		CHECK(geoip_starting(g));
+		if (k == 1) {
+			geoip_free(g); /* never asked */
+			continue;
+		}
+		if (k == 0)
+			CHECK_STR(shown(look(g, "8.8.8.8")), "AA|||||"); /* waits */
+		CHECK(geoip_starting(g));
+		geoip_wait(g, why, sizeof(why));
+		CHECK(!geoip_starting(g));
+		CHECK(strstr(why, "none.mmdb: No such file"));
+		geoip_wait(g, why, sizeof(why));
+		CHECK_STR(why, ""); /* told once */
+		CHECK_STR(shown(look(g, "8.8.8.8")), "AA|||||");
+		/* a new edition comes in by itself, the old one serves until then */
+		write_country(next, "BB");
+		CHECK(!rename(next, path));
+		CHECK_INT(geoip_poll(g, why, sizeof(why)), 0);
+		CHECK_STR(shown(look(g, "8.8.8.8")), "AA|||||");
+		CHECK_INT(poll_until(g), 1);
+		CHECK_STR(shown(look(g, "8.8.8.8")), "BB|||||");
+		/* a bad one is told, once, and changes nothing */
+		mmdb_write_bytes(next, (const uint8_t *)"<html>404</html>\n", 17);
+		CHECK(!rename(next, path));
+		CHECK_INT(poll_until(g), 0);
+		CHECK(strstr(why, "not a MaxMind DB") && strstr(why, "stays in use"));
+		CHECK_INT(geoip_poll(g, why, sizeof(why)), 0);
+		CHECK_STR(why, "");
+		CHECK_STR(shown(look(g, "8.8.8.8")), "BB|||||");
+		/* closed in the middle of it */
+		write_country(next, "CC");
+		CHECK(!rename(next, path));
+		CHECK_INT(geoip_poll(g, why, sizeof(why)), 0);
+		geoip_free(g);
+	}
 	unlink(path);
 }
 
@@ -520,4 +667,5 @@ TEST_MAIN({"directory", test_directory}, {"layouts", test_layouts}, {"language",
 	  {"renamed into place", test_renamed}, {"overwritten in place", test_overwritten},
 	  {"late", test_late}, {"truncated", test_truncated}, {"bytes changed", test_bytes_changed},
 	  {"not ours", test_not_ours}, {"snapshot in memory", test_snapshot_in_memory},
+	  {"places", test_places}, {"beside the caller", test_beside},
 	  {"leaves nothing", test_leaves_nothing})

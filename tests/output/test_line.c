@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "output/escape.h"
 #include "tests/output/line_decode.h"
 #include "tests/test.h"
 
@@ -408,6 +409,49 @@ static void test_enriched(void)
 	line_encoder_free(e);
 }
 
+/* What was written before, once for all points of a place, is what would be written now. */
+static void test_written(void)
+{
+	static const char *const cities[] = {
+	    "",        "Linz",          "New York",
+	    "a,b=c\\", "\xc3\xa9t\xe9", "a city whose name is longer than one step of copying"};
+	struct geo_info plain, fast;
+	struct geo_written w;
+	struct line_encoder *e = encoder(NULL, 0, false);
+	struct point p = base_point(POINT_NETFLOW);
+	char *a = malloc(line_encoder_max(e)), *b = malloc(line_encoder_max(e));
+	size_t i, k, n;
+	int at;
+
+	for (i = 0; i < sizeof(cities) / sizeof(cities[0]); i++) {
+		plain = place(i & 1 ? "DE" : "", cities[i], 1, 2);
+		const struct text *texts[GEO_TEXTS] = {&plain.country, &plain.province, &plain.city,
+						       &plain.isp, &plain.asn};
+
+		for (at = 0, k = 0; k < GEO_TEXTS; k++) {
+			w.at[k] = (uint8_t)at;
+			w.len[k] = (uint8_t)(escape_put(w.bytes + at, ESCAPE_TAG, texts[k]->s,
+							texts[k]->len) -
+					     (w.bytes + at));
+			at += w.len[k];
+		}
+		fast = plain;
+		fast.written = &w;
+		for (k = 1; k < 4; k++) {
+			p.src_geo = k & 1 ? &plain : NULL;
+			p.dst_geo = k & 2 ? &plain : NULL;
+			n = line_encode(e, &p, a);
+			p.src_geo = k & 1 ? &fast : NULL;
+			p.dst_geo = k & 2 ? &fast : NULL;
+			CHECK_INT(line_encode(e, &p, b), n);
+			CHECK(!memcmp(a, b, n));
+		}
+	}
+	free(a);
+	free(b);
+	line_encoder_free(e);
+}
+
 static void test_coordinates(void)
 {
 	static const struct {
@@ -536,6 +580,6 @@ static void test_random_points(void)
 
 TEST_MAIN({"netflow", test_netflow}, {"addresses", test_addresses}, {"dnsflow", test_dnsflow},
 	  {"httpflow", test_httpflow}, {"self", test_self}, {"custom tags", test_custom_tags},
-	  {"enriched", test_enriched}, {"coordinates", test_coordinates},
+	  {"enriched", test_enriched}, {"written", test_written}, {"coordinates", test_coordinates},
 	  {"left out", test_left_out}, {"limits", test_limits}, {"long texts", test_long_texts},
 	  {"random points", test_random_points})

@@ -1,0 +1,64 @@
+/* places.h - what the databases' records say, each decoded once and shared by all addresses that
+ * have it.
+ *
+ * A city database has a record per place and millions of networks: a thousand addresses of one
+ * provider are a handful of places. A place is known by its key, the records of all databases.
+ * Users are counted; without any a place goes.
+ *
+ * All address space is taken at start, pages as they are used. Threads: belongs to one thread.
+ */
+#ifndef GEOIP_PLACES_H
+#define GEOIP_PLACES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/geo.h"
+#include "common/index.h"
+#include "common/siphash.h"
+#include "geoip/layout.h"
+
+enum { PLACE_KEY_WORDS_MAX = 16 };
+
+struct place {
+	struct geo_info
+	    info; /* the end of this and the beginning of the next are what outputs read */
+	struct geo_written written;
+	char country[2];
+	char asn[10];
+	uint32_t hash, users;
+	uint32_t next; /* of those that are free: number + 1 */
+};
+
+struct places {
+	struct place *v;
+	uint32_t *keys;
+	uint32_t key_words; /* of one */
+	uint32_t used, most, free;
+	struct index index;
+	struct siphash_key key;
+	/* geoip_config's; NULL: nothing is written */
+	size_t (*write)(char *out, const char *s, size_t len);
+};
+
+#define PLACE_NONE UINT32_MAX
+
+/* Keys of key_words words (even, 2 or more). 0 or -errno. */
+int places_init(struct places *p, size_t most, uint32_t key_words) MUST_CHECK;
+void places_destroy(struct places *p);
+
+/* Forget everything. */
+void places_clear(struct places *p);
+
+/* The place with this key, with one more user; PLACE_NONE: there is none. */
+uint32_t places_find(struct places *p, const uint32_t *key);
+
+/* A place with this key, which there is none of, and one user. Its texts are borrowed from r's.
+ * There must be less than most. */
+uint32_t places_add(struct places *p, const uint32_t *key, const struct geo_record *r);
+
+/* One user less. PLACE_NONE: nothing happens. */
+void places_drop(struct places *p, uint32_t place);
+
+#endif
