@@ -11,8 +11,11 @@
 
 static int usage_failed(const struct options *o)
 {
+	const unsigned int with_help =
+	    COMMAND_READ | COMMAND_RUN | COMMAND_FILTERS | COMMAND_STATUS;
+
 	options_log_errors(o);
-	if (o->misused && (o->command & (COMMAND_READ | COMMAND_RUN | COMMAND_FILTERS | COMMAND_STATUS)))
+	if (o->misused && (o->command & with_help))
 		log_error("'flowline %s --help' shows how it is used", command_name(o->command));
 	else if (o->misused)
 		log_error("'flowline --help' shows how it is used");

@@ -334,16 +334,18 @@ static void spool_failed(struct output *o, int err, uint64_t now_ns)
 	s->spool_told = true;
 }
 
-/* One parcel; it stays in memory only while it is being sent. */
-static bool keep_one(struct output *o, struct item *it, struct item *before, uint64_t now_ns)
+/* One parcel; it stays in memory only while it is being sent. 0, or the spool's error. */
+static int keep_one(struct output *o, struct item *it, struct item *before, uint64_t now_ns)
 {
 	struct parcel p = {it->bytes, it->size, it->points};
 	struct sender *s = &o->s;
 	int err = spool_append(s->spool, &p, output_realtime_ns(), &it->mark);
 
+	if (err == -EFBIG)
+		return err; /* it waits in memory; others may fit */
 	if (err) {
 		spool_failed(o, err, now_ns);
-		return false;
+		return err;
 	}
 	if (s->spool_told)
 		log_info("output %s: the spool %s takes points again", o->name, o->spool_dir);
@@ -353,7 +355,7 @@ static bool keep_one(struct output *o, struct item *it, struct item *before, uin
 	s->to_spool += it->points;
 	s->memory_points -= it->points;
 	if (it == s->first && s->first_in_flight)
-		return true;
+		return 0;
 	if (before)
 		before->next = it->next;
 	else
@@ -364,7 +366,7 @@ static bool keep_one(struct output *o, struct item *it, struct item *before, uin
 		s->live.active = false;
 	output_release(o, it->size);
 	item_free(it);
-	return true;
+	return 0;
 }
 
 /* Put on disk what waited too long; all: everything. */
@@ -378,14 +380,16 @@ static void keep(struct output *o, bool all)
 		return;
 	all = all || s->state == OUTPUT_RETRY || s->state == OUTPUT_REFUSED;
 	for (it = s->first; it; it = next) {
+		int err = 0;
+
 		next = it->next;
-		if (!it->spooled) {
-			if (!all && now_ns - it->made_ns < SPOOL_AFTER_NS)
-				return;
-			if (!keep_one(o, it, before, now_ns))
-				return;
-		}
-		if (s->first_in_flight && it == s->first)
+		if (!it->spooled && !all && now_ns - it->made_ns < SPOOL_AFTER_NS)
+			return;
+		if (!it->spooled)
+			err = keep_one(o, it, before, now_ns);
+		if (err && err != -EFBIG)
+			return;
+		if (err || (s->first_in_flight && it == s->first))
 			before = it;
 	}
 }
