@@ -254,7 +254,7 @@ static int open_stages(struct pipeline *p, const struct options *o, bool same_ge
 	if (!same_geoip)
 		err = enrich_open(&s->enrich, (const char *const *)conf->geoip.databases.v,
 				  conf->geoip.databases.n, conf->geoip.language,
-				  conf->geoip.coordinates, same || !p->live);
+				  conf->geoip.coordinates, p->engine || !p->live);
 	if (err) {
 		close_stages(p, s);
 		return err;
