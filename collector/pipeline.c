@@ -420,8 +420,8 @@ int pipeline_finish(struct pipeline *p, uint64_t end_ns, uint64_t stop_ns, bool 
 	p->error = p->error ? p->error : err;
 	pipeline_measure(p);
 	if (p->error == -EPIPE || err == -EPIPE)
-		log_error("the reader of the points has gone; %" PRIu64
-			  " points were written, %" PRIu64 " were lost",
+		log_error("the points' reader has gone; %" PRIu64 " points were written, %" PRIu64
+			  " were lost",
 			  p->now.sink.points_written, p->now.sink.points_lost);
 	if (table)
 		stats_print(stderr, &p->now);

@@ -189,7 +189,7 @@ static int close_one(struct output *o, struct output_stats *stats)
 
 	memcpy(name, o->name, sizeof(name));
 	err = output_close(o, stats, why);
-	if (err && !told)
+	if (err && err != -EPIPE && !told)
 		log_error("output %s: %s", name, why[0] ? why : fl_strerror(err));
 	return err;
 }

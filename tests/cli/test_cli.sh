@@ -171,7 +171,7 @@ printf 'host: h\npoints: {fold_client_port: false}\ntags: {env: prod}\n' > some.
 try 0 read -c some.yaml good.pcap; out_has "src_port=40000"; out_has "env=prod"; out_has "host=h"
 try 0 read -c some.yaml --set points.fold_client_port=yes good.pcap; out_has "src_port=*"
 try 0 read --set tags.env=x --set host=h good.pcap; out_has "env=x"
-try 0 read --set status.socket=/run/x good.pcap; err_has "status.socket"
+try 0 read --set capture.mode=probe good.pcap; err_has "capture.mode"
 FLOWLINE_TAGS=env=fromenv "$FLOWLINE" read good.pcap > out 2> err; what="FLOWLINE_TAGS"; out_has "env=fromenv"
 try 0 --print-config-manual; out_has ".TH FLOWLINE.YAML 5"; err_empty
 
