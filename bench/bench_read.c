@@ -20,7 +20,7 @@
 #include "flows/fragment.h"
 #include "geoip/address_class.h"
 #include "output/line.h"
-#include "output/sink.h"
+#include "output/sink_file.h"
 #include "output/writer.h"
 
 enum { ROUNDS = 5, PACKETS = 1000000, FLOWS = 50000, KINDS = 4, FRAME_MOST = 1514 };
@@ -259,19 +259,35 @@ static const char *class_text(const struct ip_addr *a)
 	return addr_class_names[addr_class_of(a)];
 }
 
+static struct outputs *open_null(void)
+{
+	struct sink_file_config f = {.path = "/dev/null"};
+	struct output_config c = {.name = "null", .lossless = true, .queue_bytes = 1 << 20};
+	struct outputs *os = outputs_new();
+	char why[SINK_WHY_SIZE] = "";
+	struct output *o;
+
+	if (os && !sink_file_open(&c.sink, &f, why) && !output_open(&o, &c, why) &&
+	    !outputs_add(os, o))
+		return os;
+	fprintf(stderr, "bench_read: %s\n", why);
+	exit(1);
+}
+
 static void run_whole(const char *path)
 {
 	struct line_config lc = {.host = "bench", .address_class = class_text};
 	struct line_encoder *encoder = line_encoder_new(&lc);
 	struct engine_config c;
+	struct outputs *outputs = open_null();
 	struct line_writer *writer;
 	struct engine *engine;
-	const char *message;
-	struct sink *sink;
 
-	if (!encoder || sink_open(&sink, "file:/dev/null", &message))
+	if (!encoder)
 		exit(1);
-	writer = line_writer_new(encoder, sink);
+	writer = line_writer_new(encoder, outputs);
+	if (!writer)
+		exit(1);
 	engine_config_default(&c);
 	c.max_flows = 1 << 20;
 	c.sink = line_writer_sink(writer);
@@ -282,8 +298,9 @@ static void run_whole(const char *path)
 	engine_finish(engine, 0);
 	engine_free(engine);
 	line_writer_free(writer);
-	if (sink_close(sink))
+	if (outputs_end(outputs, UINT64_MAX))
 		exit(1);
+	outputs_free(outputs);
 	line_encoder_free(encoder);
 }
 

@@ -6,7 +6,9 @@
  */
 #include "collector/commands.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/log.h"
 #include "conf/conf.h"
@@ -46,7 +48,7 @@ int command_check_config(const struct options *o)
 		if (check_file(o->files[i]))
 			status = EXIT_USAGE;
 	if (fflush(stdout) || ferror(stdout)) {
-		log_error("standard output: cannot be written: %m");
+		log_error("standard output: cannot be written: %s", strerror(errno));
 		return EXIT_FAILED;
 	}
 	return status;

@@ -22,4 +22,7 @@ int command_status(const struct options *o);       /* status_command.c */
 void help_print(unsigned int command); /* 0: of the program */
 void help_version(void);
 
+/* completion.c; for bash, on standard output */
+void completion_print(void);
+
 #endif

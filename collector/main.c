@@ -1,4 +1,5 @@
 /* main.c - flowline's entry: the command line, then the command. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,6 +50,9 @@ static int dispatch(const struct options *o)
 	case COMMAND_MANUAL:
 		conf_print_manual(stdout);
 		break;
+	case COMMAND_COMPLETION:
+		completion_print();
+		break;
 	case COMMAND_VERSION:
 		help_version();
 		break;
@@ -57,7 +61,7 @@ static int dispatch(const struct options *o)
 		break;
 	}
 	if (fflush(stdout) || ferror(stdout)) {
-		log_error("standard output: cannot be written: %m");
+		log_error("standard output: cannot be written: %s", strerror(errno));
 		return EXIT_FAILED;
 	}
 	return EXIT_OK;

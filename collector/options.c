@@ -519,6 +519,8 @@ static unsigned int command_of(const char *word)
 		return COMMAND_DEFAULTS;
 	if (!strcmp(word, "--print-config-manual"))
 		return COMMAND_MANUAL;
+	if (!strcmp(word, "--print-completion"))
+		return COMMAND_COMPLETION;
 	return command_find(word);
 }
 

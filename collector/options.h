@@ -25,8 +25,9 @@ enum {
 	COMMAND_VERSION = 1 << 4,
 	COMMAND_CHECK = 1 << 5,
 	COMMAND_STATUS = 1 << 6,
-	COMMAND_DEFAULTS = 1 << 7, /* --print-default-config */
-	COMMAND_MANUAL = 1 << 8,   /* --print-config-manual, for the build */
+	COMMAND_DEFAULTS = 1 << 7,   /* --print-default-config */
+	COMMAND_MANUAL = 1 << 8,     /* --print-config-manual, for the build, as is */
+	COMMAND_COMPLETION = 1 << 9, /* --print-completion */
 };
 
 enum {

@@ -20,6 +20,7 @@
 
 #include "collector/attribution.h"
 #include "collector/ifaces.h"
+#include "collector/notify.h"
 #include "collector/pipeline.h"
 #include "collector/reload.h"
 #include "collector/source.h"
@@ -50,6 +51,7 @@ struct run {
 	struct ifaces *ifs;
 	struct watches watches;
 	struct status *status; /* NULL: nobody can ask */
+	struct notify notify;
 	char host[OPTIONS_HOST_SIZE];
 	uint64_t tick_ns, next_tick_ns, stop_ns; /* monotonic; stop_ns 0: until a signal */
 	uint64_t drops_told;
@@ -285,8 +287,12 @@ static int wait_ms(const struct run *r, uint64_t now_ns)
 {
 	uint64_t until_ns = r->next_tick_ns;
 
+	if (!r->notify.ready) /* a first look, to be sure that the rings work */
+		return 0;
 	if (r->stop_ns && r->stop_ns < until_ns)
 		until_ns = r->stop_ns;
+	if (notify_due_ns(&r->notify) < until_ns)
+		until_ns = notify_due_ns(&r->notify);
 	if (r->who.work_ns && r->who.work_ns < until_ns)
 		until_ns = r->who.work_ns;
 	return until_ns <= now_ns ? 0 : (int)((until_ns - now_ns) / NS_PER_MS) + 1;
@@ -324,7 +330,6 @@ static void reload(struct run *r)
 {
 	struct reload next;
 
-	log_info("SIGHUP: reading the configuration again");
 	if (reload_read(&next, r->o))
 		return; /* said */
 	if (pipeline_change(&r->p, r->o, next.o, !next.geoip,
@@ -359,8 +364,12 @@ static bool take_signals(struct run *r)
 			return true;
 		again = true;
 	}
-	if (again)
+	if (again) {
+		log_info("SIGHUP: reading the configuration again");
+		notify_reloading(&r->notify);
 		reload(r);
+		notify_reloaded(&r->notify);
+	}
 	return false;
 }
 
@@ -403,6 +412,10 @@ static int loop(struct run *r)
 			err = -EPIPE;
 		if (r->stop_ns && now_ns >= r->stop_ns)
 			break;
+		if (!err) {
+			notify_ready(&r->notify);
+			notify_poll(&r->notify, now_ns, fill_status, r);
+		}
 	}
 	return err;
 }
@@ -417,7 +430,8 @@ static void say_start(const struct run *r)
 		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%.16s", i ? ", " : "",
 					ifaces->v[i]);
 	log_info("watching %s, points every %g s%s", ifaces->n ? names : "all interfaces",
-		 (double)r->o->interval_ns / 1e9, r->o->duration_ns ? "" : " (Ctrl-C ends it)");
+		 (double)r->o->interval_ns / 1e9,
+		 r->o->duration_ns || !isatty(STDERR_FILENO) ? "" : " (Ctrl-C ends it)");
 	if (!r->o->conf.geoip.databases.n)
 		log_info("no GeoIP database: points tell no country or city (geoip.databases; "
 			 "tools/get-geoip fetches a free one)");
@@ -443,6 +457,7 @@ int command_run(const struct options *o)
 	err = pipeline_open(&r.p, o, &live, RUN_MAX_FLOWS);
 	if (err)
 		return err == FL_EUSAGE ? EXIT_USAGE : EXIT_FAILED;
+	notify_open(&r.notify);
 	err = catch_signals();
 	if (err)
 		log_error("a pipe for signals: %s", fl_strerror(err));
@@ -452,12 +467,14 @@ int command_run(const struct options *o)
 	if (!failed) {
 		say_start(&r);
 		failed = loop(&r) != 0;
+		notify_stopping(&r.notify);
 		watches_drain(&r.watches);
 		if (pipeline_finish(&r.p, realtime_ns(), r.o->conf.sending.stop_timeout_ns,
 				    r.o->stats))
 			failed = true;
 		tell_drops(&r);
 	}
+	notify_close(&r.notify);
 	status_close(r.status);
 	watches_close(&r.watches);
 	ifaces_free(r.ifs);

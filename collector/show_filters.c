@@ -2,7 +2,9 @@
  * tools. */
 #include "collector/commands.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "collector/excludes.h"
 #include "common/log.h"
@@ -55,7 +57,7 @@ int command_filters(const struct options *o)
 	}
 	excludes_free(&excludes);
 	if (fflush(stdout) || ferror(stdout)) {
-		log_error("standard output: cannot be written: %m");
+		log_error("standard output: cannot be written: %s", strerror(errno));
 		return EXIT_FAILED;
 	}
 	return status;

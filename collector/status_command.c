@@ -5,7 +5,9 @@
  */
 #include "collector/commands.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "collector/status_client.h"
 #include "common/log.h"
@@ -32,7 +34,7 @@ int command_status(const struct options *o)
 	fwrite(answer.s, 1, answer.len, stdout);
 	buffer_free(&answer);
 	if (fflush(stdout) || ferror(stdout)) {
-		log_error("standard output: cannot be written: %m");
+		log_error("standard output: cannot be written: %s", strerror(errno));
 		return EXIT_FAILED;
 	}
 	return status ? EXIT_UNWELL : EXIT_OK;

@@ -14,10 +14,15 @@ enum {
 	HIGH = 32, /* part of a longer UTF-8 character, or invalid */
 };
 
+/* so many of the same: C99 has no ranges */
+#define TIMES_8(x)   x, x, x, x, x, x, x, x
+#define TIMES_32(x)  TIMES_8(x), TIMES_8(x), TIMES_8(x), TIMES_8(x)
+#define TIMES_128(x) TIMES_32(x), TIMES_32(x), TIMES_32(x), TIMES_32(x)
+
 static const uint8_t classes[256] = {
-    [0x00 ... 0x1f] = CONTROL, [' '] = SEPARATOR,      ['"'] = QUOTE,
-    [','] = SEPARATOR,         ['='] = EQUALS,         ['\\'] = BACKSLASH,
-    [0x7f] = CONTROL,          [0x80 ... 0xff] = HIGH,
+    [0x00] = TIMES_32(CONTROL), [' '] = SEPARATOR,        ['"'] = QUOTE,
+    [','] = SEPARATOR,          ['='] = EQUALS,           ['\\'] = BACKSLASH,
+    [0x7f] = CONTROL,           [0x80] = TIMES_128(HIGH),
 };
 
 /* What is not copied as it is. */

@@ -18,6 +18,7 @@
 
 #include "output/http_answer.h"
 #include "output/http_body.h"
+#include "output/http_ca.h"
 #include "output/http_gzip.h"
 #include "output/http_reply.h"
 #include "output/http_url.h"
@@ -367,15 +368,29 @@ static void set_if_known(CURL *easy)
 #endif
 }
 
+/* The CA certificates that count: those given, or the system's where libcurl does not know them. */
+static const char *ca_file(const struct sink_http_config *c)
+{
+	const char *found = NULL;
+#if LIBCURL_VERSION_NUM >= 0x074600
+	const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
+
+	if (v->age >= CURLVERSION_SEVENTH)
+		found = http_ca_find(v->cainfo, v->capath, http_ca_places);
+#endif
+	return given(c->ca_file) ? c->ca_file : found;
+}
+
 static CURLcode set_tls(CURL *easy, const struct sink_http_config *c)
 {
+	const char *ca = ca_file(c);
 	long verify = c->insecure ? 0 : 1;
 	CURLcode ret = curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, verify);
 
 	if (!ret)
 		ret = curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, verify * 2);
-	if (!ret && given(c->ca_file))
-		ret = curl_easy_setopt(easy, CURLOPT_CAINFO, c->ca_file);
+	if (!ret && ca)
+		ret = curl_easy_setopt(easy, CURLOPT_CAINFO, ca);
 	if (!ret && given(c->cert_file))
 		ret = curl_easy_setopt(easy, CURLOPT_SSLCERT, c->cert_file);
 	if (!ret && given(c->key_file))
