@@ -72,11 +72,28 @@ static void tell_refused(struct output *o, uint32_t lost, const char *why, uint6
 	s->told_refused_ns = now_ns;
 }
 
-void output_tell_spool(struct output *o)
+static void tell_queue(struct output *o, uint64_t now_ns)
+{
+	struct sender *s = &o->s;
+	uint64_t lost = s->lost_queue;
+
+	pthread_mutex_lock(&o->lock);
+	lost += o->lost_queue;
+	pthread_mutex_unlock(&o->lock);
+	if (lost == s->queue_lost_told || (s->told_queue_ns && now_ns - s->told_queue_ns < TELL_NS))
+		return;
+	log_warn("output %s: the memory for points that wait (sending.queue_size) is full: %" PRIu64
+		 " of the oldest are lost",
+		 o->name, lost - s->queue_lost_told);
+	s->queue_lost_told = lost;
+	s->told_queue_ns = now_ns;
+}
+
+static void tell_spool(struct output *o, uint64_t now_ns)
 {
 	struct sender *s = &o->s;
 	const struct spool_stats *t = s->spool ? spool_stats(s->spool) : NULL;
-	uint64_t now_ns = output_clock_ns(), lost;
+	uint64_t lost;
 
 	if (!t || (s->told_spool_ns && now_ns - s->told_spool_ns < TELL_NS))
 		return;
@@ -89,6 +106,14 @@ void output_tell_spool(struct output *o)
 		 o->name, lost - s->spool_lost_told, t->points_expired, t->records_damaged);
 	s->spool_lost_told = lost;
 	s->told_spool_ns = now_ns;
+}
+
+void output_tell_losses(struct output *o)
+{
+	uint64_t now_ns = output_clock_ns();
+
+	tell_queue(o, now_ns);
+	tell_spool(o, now_ns);
 }
 
 /* ---- the state after a try */

@@ -490,7 +490,7 @@ static void idle(struct output *o, uint64_t now_ns)
 		s->sink->ops->idle(s->sink);
 	open_spool(o, now_ns);
 	sync_spool(o);
-	output_tell_spool(o);
+	output_tell_losses(o);
 	if (s->spool && now_ns >= s->next_minute_ns) {
 		s->next_minute_ns = now_ns + SPOOL_EXPIRE_NS;
 		spool_expire(s->spool, output_realtime_ns());
