@@ -4,7 +4,6 @@ InfluxDB) and what is written here to check requests as they are documented (Inf
 Datakit, Telegraf's sockets). What the backends hold is compared with the lines of standard output.
 """
 import json
-import os
 import socket
 import ssl
 import time
@@ -13,12 +12,11 @@ import lab
 from backends import (Capture, Certificates, Influx, Load, Nginx, Run, Victoria, balance, basic, counted,
                       fixtures, flowline_read, http_output, many_names, parse_line, points_of, same_lines,
                       same_points, settled, spare, split_lines, sums_of, write_text)
-from lab import B4, between, eq, fail, wait_until
+from lab import B4, between, eq, wait_until
 from peers import Backend, Proxy, Reader, answer
 
 ns_a = ns_b = None
 NAMES = 1500
-KINDS = ('netflow', 'dnsflow', 'httpflow')
 
 
 def setup():
@@ -291,7 +289,8 @@ class Checked(Backend):
         for line in lines:
             parse_line(line)
         if self.most and len(r.text) > self.most:
-            return answer(413, {'code': 'request too large', 'message': 'unable to read data: points batch is too large'})
+            return answer(413, {'code': 'request too large',
+                                'message': 'unable to read data: points batch is too large'})
         if self.judge:
             return self.judge(r, lines)
         if self.taken == 204:
