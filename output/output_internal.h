@@ -68,6 +68,7 @@ struct sender {
 	bool gave_up;             /* of a lossless one: nothing more is sent */
 	bool stop_seen;
 	uint64_t told_refused_ns, refused_untold;
+	char refused_why[SINK_WHY_SIZE];
 	uint64_t told_spool_ns, spool_lost_told;
 	uint64_t told_queue_ns, queue_lost_told;
 	uint64_t next_idle_ns, next_minute_ns;
@@ -140,5 +141,8 @@ uint64_t output_next_send_ns(const struct output *o, uint64_t now_ns);
 
 /* Say what was lost in memory and in the spool, at most once a minute. */
 void output_tell_losses(struct output *o);
+
+/* At the end: say how many points were refused, where that is not said yet. */
+void output_tell_refused(struct output *o);
 
 #endif

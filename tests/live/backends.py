@@ -269,7 +269,7 @@ bind-address = "127.0.0.1:{rpc}"
 
     def write(self, db, text, precision='ns'):
         return request(self.ns, self.port, 'POST', '/write?precision=%s&db=%s' % (precision, db),
-                       text.encode(), self.auth)
+                       text if isinstance(text, bytes) else text.encode(), self.auth)
 
     def points(self, db, rp=None, kinds='netflow|dnsflow|httpflow|flowline'):
         """Everything, as points_of() gives it."""
