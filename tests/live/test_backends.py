@@ -234,7 +234,7 @@ def random_lines(n):
     """What the encoder makes of the fuzzer's names, paths and tags, each with a time of its own."""
     program, out = os.environ['top_builddir'] + '/tests/fuzz/random_line', spare('random')
     if not os.access(program, os.X_OK):
-        lab.skip('tests/fuzz/random_line is not built: make check builds it')
+        raise lab.Skip('tests/fuzz/random_line is not built: make check builds it')
     subprocess.run([program, str(n)], env=dict(os.environ, FUZZ_LINE_OUT=out), stdout=subprocess.DEVNULL, check=True)
     with open(out, 'rb') as f:
         lines = split_lines(f.read())
