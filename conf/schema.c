@@ -171,10 +171,11 @@ static const struct conf_setting settings[] = {
      "file:PATH, http://HOST:PORT, https://HOST:PORT, unix:PATH, unixgram:PATH, udp:HOST:PORT. The "
      "kinds are stdout, file, http, unix and udp."},
 
-    {"sending.queue_size", CONF_SIZE, 0, AT(sending.queue_bytes), MIB, 4096 * MIB, 0, "16M", "64M",
+    {"sending.queue_size", CONF_SIZE, 0, AT(sending.queue_bytes), MIB, 4096 * MIB, 0, "64M", "256M",
      NULL,
-     "Memory for points that wait, for each output. What does not fit goes to the spool; without "
-     "one, the oldest are lost, and counted."},
+     "Memory for points that wait, for each output, taken as it is needed: room for the points of "
+     "a cycle, which come at once (500 bytes each). What fills half of it goes to the spool; "
+     "without one, the oldest are lost when it is full, and counted."},
     {"sending.retry_min", CONF_DURATION, 0, AT(sending.retry_min_ns), 10 * MS, HR, 0, "1s", "5s",
      NULL,
      "After a failure, the wait before it is tried again: at random up to so long, so that a "

@@ -328,13 +328,16 @@ int output_close(struct output *o, struct output_stats *stats, char why[SINK_WHY
 	if (o->change)
 		discard_sink(o->next.sink);
 	err = o->error ? o->error : o->close_error;
-	snprintf(why, SINK_WHY_SIZE, "%s", o->error ? last.why : o->close_why);
+	if (!o->error) /* else it was said */
+		snprintf(why, SINK_WHY_SIZE, "%s", o->close_why);
 	if (!err && last.lost_end) {
 		err = -EIO;
 		snprintf(why, SINK_WHY_SIZE,
 			 "%" PRIu64 " points could not be delivered and are lost: %.400s",
 			 last.lost_end, last.why[0] ? last.why : "there was no time");
 	}
+	if (!err && o->lossless && last.points_lost)
+		err = -EIO; /* said when it happened */
 	pthread_cond_destroy(&o->work);
 	pthread_cond_destroy(&o->room);
 	pthread_mutex_destroy(&o->lock);

@@ -105,9 +105,10 @@ void output_stop(struct output *o, uint64_t until_ns);
 /* Has its thread ended? */
 bool output_stopped(const struct output *o);
 
-/* After output_stop(): wait for the thread, at most a moment longer than until_ns, fill stats
- * (NULL: not wanted), free all. A thread that hangs in the kernel is left behind. 0, or what the
- * sink's last writes or its closing said, with why. */
+/* After output_stop(): wait for the thread, at most a moment longer than until_ns, fill stats (NULL:
+ * not wanted), free all. A thread that hangs in the kernel is left behind. 0, or what went wrong:
+ * the end of a lossless one, points that were lost at the end or (lossless) at any time; why is ""
+ * where that was logged before. */
 int output_close(struct output *o, struct output_stats *stats, char why[SINK_WHY_SIZE]);
 
 #endif

@@ -68,7 +68,9 @@ struct sender {
 	bool gave_up;             /* of a lossless one: nothing more is sent */
 	bool stop_seen;
 	uint64_t told_refused_ns, refused_untold;
+	char refused_why[SINK_WHY_SIZE];
 	uint64_t told_spool_ns, spool_lost_told;
+	uint64_t told_queue_ns, queue_lost_told;
 	uint64_t next_idle_ns, next_minute_ns;
 
 	/* Counted; in memory are memory_points that are not on disk as well. */
@@ -137,7 +139,10 @@ uint64_t output_spooled(const struct sender *s);
 /* Is there something to send now, or when (monotonic clock; UINT64_MAX: there is nothing)? */
 uint64_t output_next_send_ns(const struct output *o, uint64_t now_ns);
 
-/* Say what the spool has lost, at most once a minute. */
-void output_tell_spool(struct output *o);
+/* Say what was lost in memory and in the spool, at most once a minute. */
+void output_tell_losses(struct output *o);
+
+/* At the end: say how many points were refused, where that is not said yet. */
+void output_tell_refused(struct output *o);
 
 #endif

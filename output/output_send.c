@@ -58,25 +58,52 @@ static void tell_recovered(const struct output *o, uint64_t now_ns)
 		 (double)(now_ns - s->failing_ns) / 1e9, more);
 }
 
-/* Points that the peer refuses for good. Many may come: a line a minute. */
-static void tell_refused(struct output *o, uint32_t lost, const char *why, uint64_t now_ns)
+void output_tell_refused(struct output *o)
 {
 	struct sender *s = &o->s;
 
-	s->refused_untold += lost;
-	if (!s->refused_untold || (s->told_refused_ns && now_ns - s->told_refused_ns < TELL_NS))
+	if (!s->refused_untold)
 		return;
 	log_warn("output %s: %" PRIu64 " points were refused and are lost: %s", o->name,
-		 s->refused_untold, why);
+		 s->refused_untold, s->refused_why);
 	s->refused_untold = 0;
-	s->told_refused_ns = now_ns;
+	s->told_refused_ns = output_clock_ns();
 }
 
-void output_tell_spool(struct output *o)
+/* Points that the peer refuses for good. Many may come: a line a minute. */
+static void count_refused(struct output *o, uint32_t lost, const char *why)
+{
+	struct sender *s = &o->s;
+
+	if (lost)
+		snprintf(s->refused_why, sizeof(s->refused_why), "%s", why);
+	s->refused_untold += lost;
+	if (!s->told_refused_ns || output_clock_ns() - s->told_refused_ns >= TELL_NS)
+		output_tell_refused(o);
+}
+
+static void tell_queue(struct output *o, uint64_t now_ns)
+{
+	struct sender *s = &o->s;
+	uint64_t lost = s->lost_queue;
+
+	pthread_mutex_lock(&o->lock);
+	lost += o->lost_queue;
+	pthread_mutex_unlock(&o->lock);
+	if (lost == s->queue_lost_told || (s->told_queue_ns && now_ns - s->told_queue_ns < TELL_NS))
+		return;
+	log_warn("output %s: the memory for points that wait (sending.queue_size) is full: %" PRIu64
+		 " of the oldest are lost",
+		 o->name, lost - s->queue_lost_told);
+	s->queue_lost_told = lost;
+	s->told_queue_ns = now_ns;
+}
+
+static void tell_spool(struct output *o, uint64_t now_ns)
 {
 	struct sender *s = &o->s;
 	const struct spool_stats *t = s->spool ? spool_stats(s->spool) : NULL;
-	uint64_t now_ns = output_clock_ns(), lost;
+	uint64_t lost;
 
 	if (!t || (s->told_spool_ns && now_ns - s->told_spool_ns < TELL_NS))
 		return;
@@ -89,6 +116,14 @@ void output_tell_spool(struct output *o)
 		 o->name, lost - s->spool_lost_told, t->points_expired, t->records_damaged);
 	s->spool_lost_told = lost;
 	s->told_spool_ns = now_ns;
+}
+
+void output_tell_losses(struct output *o)
+{
+	uint64_t now_ns = output_clock_ns();
+
+	tell_queue(o, now_ns);
+	tell_spool(o, now_ns);
 }
 
 /* ---- the state after a try */
@@ -111,30 +146,32 @@ static void failed(struct output *o, const struct sink_result *r)
 	uint64_t now_ns = output_clock_ns(), wait_ns;
 	struct sender *s = &o->s;
 	enum output_state state = refused ? OUTPUT_REFUSED : OUTPUT_RETRY;
+	bool news; /* another reason may want another mend */
 
 	s->errors++;
 	s->retries++;
 	if (!s->failing_ns)
 		s->failing_ns = now_ns;
+	news = s->state != state || (refused && strcmp(s->why, r->why));
 	set_why(s, r->why);
 	wait_ns = refused ? backoff_refused(&s->backoff) : backoff_failed(&s->backoff, r->wait_ns);
 	s->retry_ns = now_ns + wait_ns;
 	if (o->lossless && (refused || now_ns - s->failing_ns >= s->c.give_up_ns))
 		give_up(o, r->why);
-	else if (s->state != state)
+	else if (news)
 		tell_failing(o, r->why, refused);
 	s->state = state;
 }
 
 /* A sink that keeps nothing (a file on a full disk) took some or nothing. */
-static void lost_some(struct output *o, const struct sink_result *r, uint32_t lost, uint64_t now_ns)
+static void lost_some(struct output *o, const struct sink_result *r, uint32_t lost)
 {
 	struct sender *s = &o->s;
 
 	s->errors++;
 	set_why(s, r->why);
 	if (s->sink->ops->spools) {
-		tell_refused(o, lost, r->why, now_ns);
+		count_refused(o, lost, r->why);
 		return;
 	}
 	if (!s->losing && lost)
@@ -161,14 +198,14 @@ static void succeeded(struct output *o, const struct sink_result *r, uint32_t lo
 	backoff_reset(&s->backoff);
 	s->last_ok_ns = output_realtime_ns();
 	if (r->why[0]) {
-		lost_some(o, r, lost, now_ns);
+		lost_some(o, r, lost);
 		return;
 	}
 	if (s->losing && s->lost_refused > s->lost_before_row)
 		log_info("output %s: written again; %" PRIu64 " points were lost", o->name,
 			 s->lost_refused - s->lost_before_row);
 	s->losing = false;
-	tell_refused(o, 0, s->why, now_ns);
+	count_refused(o, 0, NULL);
 	set_why(s, "");
 }
 
@@ -275,7 +312,7 @@ static void split(struct output *o, struct sending *x, const struct parcel *p,
 	}
 	set_why(s, r->why);
 	advance(x, p, 1);
-	tell_refused(o, 1, r->why, output_clock_ns());
+	count_refused(o, 1, r->why);
 }
 
 /* Nobody reads any more. */

@@ -369,6 +369,17 @@ static int keep_one(struct output *o, struct item *it, struct item *before, uint
 	return 0;
 }
 
+/* Half of the memory is taken: the other half is for what comes meanwhile. */
+static bool crowded(struct output *o)
+{
+	bool half;
+
+	pthread_mutex_lock(&o->lock);
+	half = o->held_bytes > o->queue_bytes / 2;
+	pthread_mutex_unlock(&o->lock);
+	return half;
+}
+
 /* Put on disk what waited too long; all: everything. */
 static void keep(struct output *o, bool all)
 {
@@ -378,7 +389,7 @@ static void keep(struct output *o, bool all)
 
 	if (!s->spool || now_ns < s->spool_try_ns)
 		return;
-	all = all || s->state == OUTPUT_RETRY || s->state == OUTPUT_REFUSED;
+	all = all || crowded(o) || s->state == OUTPUT_RETRY || s->state == OUTPUT_REFUSED;
 	for (it = s->first; it; it = next) {
 		int err = 0;
 
@@ -490,7 +501,7 @@ static void idle(struct output *o, uint64_t now_ns)
 		s->sink->ops->idle(s->sink);
 	open_spool(o, now_ns);
 	sync_spool(o);
-	output_tell_spool(o);
+	output_tell_losses(o);
 	if (s->spool && now_ns >= s->next_minute_ns) {
 		s->next_minute_ns = now_ns + SPOOL_EXPIRE_NS;
 		spool_expire(s->spool, output_realtime_ns());
@@ -561,6 +572,7 @@ static void end(struct output *o)
 	}
 	s->last = NULL;
 	sync_spool(o);
+	output_tell_refused(o);
 	if (output_spooled(s))
 		log_info("output %s: %" PRIu64 " points stay in the spool %s for the next run",
 			 o->name, output_spooled(s), o->spool_dir);

@@ -184,13 +184,12 @@ static void add(struct output_stats *sum, const struct output_stats *one)
 static int close_one(struct output *o, struct output_stats *stats)
 {
 	char why[SINK_WHY_SIZE], name[OUTPUT_NAME_MOST];
-	bool told = output_error(o) != 0;
 	int err;
 
 	memcpy(name, o->name, sizeof(name));
 	err = output_close(o, stats, why);
-	if (err && err != -EPIPE && !told)
-		log_error("output %s: %s", name, why[0] ? why : fl_strerror(err));
+	if (err && why[0])
+		log_error("output %s: %s", name, why);
 	return err;
 }
 

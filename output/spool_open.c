@@ -34,6 +34,7 @@ static int make_directory(const char *dir)
 {
 	char path[SPOOL_PATH_SIZE];
 	size_t len = strlen(dir), i;
+	int err;
 
 	if (is_directory(dir))
 		return 0;
@@ -42,8 +43,9 @@ static int make_directory(const char *dir)
 		if (path[i] && path[i] != '/')
 			continue;
 		path[i] = 0;
-		if (mkdir(path, DIR_MODE) && errno != EEXIST && !is_directory(path))
-			return -errno;
+		err = mkdir(path, DIR_MODE) ? errno : 0;
+		if (err && err != EEXIST && !is_directory(path))
+			return -err;
 		path[i] = dir[i];
 	}
 	return is_directory(dir) ? 0 : -ENOTDIR;

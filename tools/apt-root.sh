@@ -69,7 +69,7 @@ apt_update() {
 	sed -i '/-security main$/d' "$APT_ROOT/sources.list"
 	apt_get update >"$APT_ROOT/update.log" 2>&1 && ! grep -q '^E:' "$APT_ROOT/update.log" || {
 		tail -n 5 "$APT_ROOT/update.log" >&2
-		die "cannot read the lists of Debian's $apt_suites from $apt_uri: is the network there? (all of it: $APT_ROOT/update.log)"
+		die "cannot read the lists of Debian's $apt_suites from $apt_uri: no network, or a keyring that is too old for it (apt-get install debian-archive-keyring)"
 	}
 	note "no security archive at $apt_uri-security: going on without its updates"
 }

@@ -31,7 +31,7 @@ static void test_defaults(void)
 	CHECK_INT(c.processes.cpu_percent, 5);
 	CHECK_INT(c.outputs.n, 1);
 	CHECK_INT(c.outputs.v[0].kind, CONF_OUTPUT_STDOUT);
-	CHECK_INT(c.sending.queue_bytes, 16 << 20);
+	CHECK_INT(c.sending.queue_bytes, 64 << 20);
 	CHECK_INT(c.sending.retry_min_ns, 1000000000LL);
 	CHECK_INT(c.sending.retry_max_ns, 60000000000LL);
 	CHECK_INT(c.sending.stop_timeout_ns, 5000000000LL);
@@ -155,7 +155,8 @@ static void test_rules(void)
 	    {{"sending.retry_min=2m", NULL},
 	     "sending.retry_min: sending.retry_min (2m) is more than sending.retry_max (60s)\n"},
 	    {{"sending.retry_min=2m", "sending.retry_max=2m", NULL}, ""},
-	    {{"outputs=[stdout, {udp: {address: 'h:1', batch_size: 32M}}]", NULL},
+	    {{"outputs=[stdout, {udp: {address: 'h:1', batch_size: 32M}}]",
+	      "sending.queue_size=16M", NULL},
 	     "outputs[2].udp.batch_size: batch_size (32M) is more than sending.queue_size (16M): a "
 	     "batch must fit in the queue\n"},
 	    {{"outputs=[{udp: {address: 'h:1', batch_size: 32M}}]", "sending.queue_size=32M", NULL},

@@ -156,7 +156,8 @@ static const struct mistake {
     {"sending:\n  retry_max: 500ms\n",
      "f.yaml:2:14: sending.retry_max: sending.retry_min (1s) is more than sending.retry_max "
      "(500ms)\n"},
-    {"outputs:\n  - stdout\n  - udp:\n      address: h:1\n      batch_size: 20M\n",
+    {"outputs:\n  - stdout\n  - udp:\n      address: h:1\n      batch_size: 20M\nsending:\n  "
+     "queue_size: 16M\n",
      "f.yaml:5:19: outputs[2].udp.batch_size: batch_size (20M) is more than sending.queue_size "
      "(16M): a batch must fit in the queue\n"},
     {"capture:\n  exclude:\n    - {port: 22}\n    - {}\n",

@@ -4,6 +4,9 @@
  * Input: one byte of switches, one of point.has, 8 bytes that fill the numbers, then five texts:
  * host, a custom tag's key and value, the domain or path, the method; each a length byte and so
  * many bytes.
+ *
+ * With $FUZZ_LINE_OUT in the environment the lines are appended to that file, for a real backend to
+ * read (tests/live/test_backends.py).
  */
 #include <stdlib.h>
 
@@ -119,6 +122,19 @@ static bool text_is_there(const struct decoded_line *d, bool tag, const char *ke
 	return decoded_is(d, tag, key, t->s, t->len);
 }
 
+static void keep_line(const char *line, size_t len)
+{
+	static FILE *out;
+	const char *path = getenv("FUZZ_LINE_OUT");
+
+	if (!path)
+		return;
+	if (!out)
+		out = fopen(path, "a");
+	if (!out || fwrite(line, 1, len, out) != len || fflush(out))
+		abort();
+}
+
 static void check_point(struct line_encoder *e, const struct point *p,
 			const struct piece_of_input *t, bool key_tags)
 {
@@ -139,6 +155,7 @@ static void check_point(struct line_encoder *e, const struct point *p,
 	}
 	if (strcmp(t[1].s, "host") && t[0].s[0])
 		must(decoded_is(&d, true, "host", t[0].s, strlen(t[0].s)), "host", &d, out, len);
+	keep_line(out, len);
 	free(out);
 }
 

@@ -269,7 +269,7 @@ bind-address = "127.0.0.1:{rpc}"
 
     def write(self, db, text, precision='ns'):
         return request(self.ns, self.port, 'POST', '/write?precision=%s&db=%s' % (precision, db),
-                       text.encode(), self.auth)
+                       text if isinstance(text, bytes) else text.encode(), self.auth)
 
     def points(self, db, rp=None, kinds='netflow|dnsflow|httpflow|flowline'):
         """Everything, as points_of() gives it."""
@@ -453,7 +453,7 @@ class Run:
     .conf, so that reload() can write another one."""
 
     def __init__(self, ns, outputs, more='', spool=None, file=True, prefix=(), wait=True, out=None,
-                 sending='', spool_more='', interval='1s', status=None, env=None, args=(), **popen):
+                 sending='', spool_more='', interval='1s', status=None, **popen):
         self.ns, self.file, self.reloads = ns, file, 0
         self.conf, self.err, self.socket = spare('conf') + '.yaml', spare('err'), status or spare('status')
         self.out = out or spare('out')
@@ -463,8 +463,9 @@ class Run:
         self.write(outputs, more)
         popen.setdefault('stdout', subprocess.DEVNULL)
         with open(self.err, 'w') as err:
-            self.process = ns.start(list(prefix) + [FLOWLINE, 'run', '-i', 'va', '--stats', '-c', self.conf,
-                                                   '--interval', interval] + list(args), stderr=err, env=dict(os.environ, **(env or {})), **popen)
+            self.process = ns.start(
+                list(prefix) + [FLOWLINE, 'run', '-i', 'va', '--stats', '-c', self.conf, '--interval', interval],
+                stderr=err, **popen)
         if wait:
             self.wait_said('watching')
 

@@ -72,9 +72,9 @@ class Backend:
     def __init__(self, ns, port=8086, respond=None, tls=None):
         self.ns, self.port, self.respond, self.tls = ns, port, respond, tls
         self.store, self.faults, self.met = Store(), [], collections.Counter()
-        self.problems, self.agents, self.connections = [], set(), set()
+        self.problems, self.connections = [], set()
         self.requests, self.accepted, self.bytes, self.last = 0, 0, 0, None
-        self.gzipped, self.failed = 0, collections.Counter()
+        self.failed = collections.Counter()
         self.lock, self.listener = threading.Lock(), None
         self.pause = 0  # seconds before each answer
 
@@ -153,8 +153,6 @@ class Backend:
         r.text = r.body
         if headers.get('content-encoding') == 'gzip':
             r.text = gzip.decompress(r.body)
-            self.gzipped += 1
-        self.agents.add(headers.get('user-agent', ''))
         self.bytes += size
         self.last = r
         with self.lock:

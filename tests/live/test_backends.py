@@ -7,18 +7,18 @@ import json
 import os
 import socket
 import ssl
+import subprocess
 import time
 
 import lab
 from backends import (Capture, Certificates, Influx, Load, Nginx, Run, Victoria, balance, basic, counted,
                       fixtures, flowline_read, http_output, many_names, parse_line, points_of, same_lines,
                       same_points, settled, spare, split_lines, sums_of, write_text)
-from lab import B4, between, eq, fail, wait_until
+from lab import B4, between, eq, wait_until
 from peers import Backend, Proxy, Reader, answer
 
 ns_a = ns_b = None
 NAMES = 1500
-KINDS = ('netflow', 'dnsflow', 'httpflow')
 
 
 def setup():
@@ -230,6 +230,36 @@ def test_influx_hostile():
         s.stop()
 
 
+def random_lines(n):
+    """What the encoder makes of the fuzzer's names, paths and tags, each with a time of its own."""
+    program, out = os.environ['top_builddir'] + '/tests/fuzz/random_line', spare('random')
+    if not os.access(program, os.X_OK):
+        raise lab.Skip('tests/fuzz/random_line is not built: make check builds it')
+    subprocess.run([program, str(n)], env=dict(os.environ, FUZZ_LINE_OUT=out), stdout=subprocess.DEVNULL, check=True)
+    with open(out, 'rb') as f:
+        lines = split_lines(f.read())
+    return [line.rsplit(b' ', 1)[0] + b' %d' % (10**18 + i) for i, line in enumerate(lines)]
+
+
+def test_influx_random():
+    """Any bytes in any text of a point: no line is refused, and the values come back."""
+    i = Influx(ns_a).start()
+    kinds = {}
+    for line in random_lines(4000):
+        # a key field that is a tag here and a field there would have two columns of one name
+        tags = {k for k, _ in parse_line(line)[0][1]}
+        kinds.setdefault(bool(tags & {'rcode', 'domain', 'method', 'path'}), []).append(line)
+    lab.between('lines', sum(map(len, kinds.values())), 3900, 4000)
+    for kind, lines in kinds.items():
+        for at in range(0, len(lines), 250):  # every tag key of a database is told with every series
+            db, some = '%s%d' % (kind, at), lines[at:at + 250]
+            i.create(db)
+            r = i.write(db, b'\n'.join(some + [b'']))
+            eq('%s: status (%s)' % (db, r.text()[:400]), r.status, 204)
+            same_points(db, i.points(db), points_of(some))
+    i.stop()
+
+
 # --- VictoriaMetrics ----------------------------------------------------------------------------------
 
 def metrics(points, db):
@@ -291,7 +321,8 @@ class Checked(Backend):
         for line in lines:
             parse_line(line)
         if self.most and len(r.text) > self.most:
-            return answer(413, {'code': 'request too large', 'message': 'unable to read data: points batch is too large'})
+            return answer(413, {'code': 'request too large',
+                                'message': 'unable to read data: points batch is too large'})
         if self.judge:
             return self.judge(r, lines)
         if self.taken == 204:
@@ -579,6 +610,7 @@ if __name__ == '__main__':
         ('InfluxDB 1', test_influx), ('InfluxDB 1, settings', test_influx_settings),
         ('InfluxDB 1 refuses', test_influx_refuses), ('InfluxDB 1, partial write', test_influx_partial),
         ('InfluxDB 1, max-values-per-tag', test_influx_values), ('hostile names', test_influx_hostile),
+        ('random lines', test_influx_random),
         ('VictoriaMetrics', test_victoria), ('InfluxDB 2', test_v2), ('InfluxDB 2 refuses', test_v2_refuses),
         ('bad lines', test_bad_lines), ('other APIs', test_other_apis), ('sockets', test_sockets),
         ('several', test_several), ('TLS', test_tls), ('proxy', test_proxy),
