@@ -474,12 +474,12 @@ static void test_reader_hangs(void)
 static void test_slow_reader(void)
 {
 	char *text = make_lines(6000, 100);
-	struct reader rd = {.pause_us = 2000, .chunk = 4000};
+	struct reader rd = {.pause_us = 6000, .chunk = 4000};
 	struct sink *s;
 
 	make_path();
 	start(&rd, listening(path, 5), read_streams);
-	s = open_unix(path, false, 0, 150);
+	s = open_unix(path, false, 0, 600);
 	CHECK_SAYS(put(s, text), SINK_DELIVERED, "");
 	shut(s);
 	stop_streams(&rd);
