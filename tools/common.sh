@@ -29,7 +29,11 @@ BUILD_WANTS_dnf="libbpf-devel elfutils-libelf-devel libcurl-devel"
 BUILD_WANTS_yum=$BUILD_WANTS_dnf
 # What the tests use; a test whose tool is missing is skipped.
 TEST_WANTS_apt_get="tshark tcpdump nginx-light curl dnsmasq-base bind9-dnsutils dnsperf iperf3 iproute2 python3
-	python3-scapy valgrind clang procps ethtool libcap2-bin influxdb victoria-metrics openssl util-linux"
+	python3-scapy valgrind clang procps ethtool libcap2-bin influxdb victoria-metrics openssl util-linux
+	binutils python3-yaml"
+# What packages are made and tried with.
+PACKAGE_WANTS_apt_get="dpkg-dev debhelper lintian mmdebstrap rpm rpmlint fakeroot flex bison cpio xz-utils kmod
+	qemu-system-x86 strace"
 # clang's own runtime (sanitizers, libFuzzer) carries clang's version in its name there
 clang_runtime() {
 	[ $PM = apt-get ] && have clang || return 0
