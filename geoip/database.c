@@ -21,7 +21,7 @@
 #include "geoip/guard.h"
 
 enum {
-	SAMPLE_RECORDS = 4096,
+	SAMPLE_RECORDS = 2048,
 	SEPARATOR_BYTES = 16, /* between search tree and data */
 	NODES_MAX = 1 << 30,
 	TABLE_BITS = 16,
@@ -123,20 +123,6 @@ static int refuse(const char *path, const char *what, char *why, size_t why_size
 	return FL_EFORMAT;
 }
 
-/* A record of the sample: it must decode whole, and tells where things are. */
-static int check_record(struct database *db, size_t offset)
-{
-	size_t at = offset;
-	struct mmdb_value v;
-	int err;
-
-	err = mmdb_value_read(&db->data, at, &v);
-	if (err)
-		return err;
-	err = mmdb_values_skip(&db->data, &at, 1);
-	return err ? err : layout_probe(&db->layout, &db->data, offset, &db->places);
-}
-
 /* A node's two records; of 28 bits each, the upper 4 of both are in the middle byte. Read here and
  * not by MMDB_read_node(), which takes eight times as long: a city database has ten million of
  * them. */
@@ -182,33 +168,33 @@ static uint32_t bad_links_wide(const uint8_t *at, const uint8_t *end, const stru
 #define BOTH(x) ((uint64_t)(x) << 32 | (x))
 
 /* Records of 24 and 28 bits, both of a node at once: each in half a word, whose top bit says, after
- * an addition that brings a limit to 2^31, whether the record is beyond. Reads a byte or two beyond
+ * an addition that brings a limit to 2^31, whether the record has reached it. There are four
+ * limits, and a record is good that has reached an odd number of them. Reads a byte or two beyond
  * the node: what follows the tree is longer. */
-static inline uint64_t bad_links(const uint8_t *at, const uint8_t *end, unsigned int bits,
-				 const struct limits *l)
+static inline bool bad_links(const uint8_t *at, const uint8_t *end, unsigned int bits,
+			     const struct limits *l)
 {
-	uint64_t data_end = l->nodes + SEPARATOR_BYTES + l->data_size, bad = 0, both, node;
-	const uint64_t top = BOTH(0x80000000U), one = BOTH(1U);
-	const uint64_t past_end =
+	uint64_t data_end = l->nodes + SEPARATOR_BYTES + l->data_size, good = ~0ULL, both, node;
+	const uint64_t to_first = BOTH(0x80000000U - 1);
+	const uint64_t to_gap = BOTH(0x80000000U - (l->nodes + 1));
+	const uint64_t to_data = BOTH(0x80000000U - (l->nodes + SEPARATOR_BYTES));
+	const uint64_t to_end =
 	    BOTH((uint32_t)(0x80000000U - (data_end < 0x80000000U ? data_end : 0x80000000U)));
-	const uint64_t past_nodes = BOTH(0x80000000U - (l->nodes + 1));
-	const uint64_t past_gap = BOTH(0x80000000U - (l->nodes + SEPARATOR_BYTES));
 
 	for (; at < end; at += bits / 4) {
 		memcpy(&node, at, sizeof(node));
 		node = be64toh(node);
 		if (bits == 24)
-			both = (node >> 40) << 32 | (node >> 16 & 0xffffff);
+			both = (node >> 8 & 0x00ffffff00000000) | (node >> 16 & 0xffffff);
 		else
-			both = (node >> 40) << 32 | (node << 20 & 0x0f00000000000000) |
-			       (node >> 8 & 0xfffffff);
-		bad |=
-		    (both - one) | (both + past_end) | ((both + past_nodes) & ~(both + past_gap));
+			both = (node >> 8 & 0x00ffffff0fffffff) | (node << 20 & 0x0f00000000000000);
+		good &= (both + to_first) ^ (both + to_gap) ^ (both + to_data) ^ (both + to_end);
 	}
-	return bad & top;
+	return ~good & BOTH(0x80000000U);
 }
 
-/* The first node with data, of the nodes from `at` to `end`: decode what it leads to. */
+/* The first node with data, of the nodes from `at` to `end`: what it leads to must decode whole,
+ * and tells where things are. */
 static int check_sample(struct database *db, const uint8_t *at, const uint8_t *end)
 {
 	unsigned int bits = db->bits, side;
@@ -221,7 +207,8 @@ static int check_sample(struct database *db, const uint8_t *at, const uint8_t *e
 			continue;
 		for (side = 0; side < 2 && !err; side++)
 			if (record[side] > n)
-				err = check_record(db, record[side] - n - SEPARATOR_BYTES);
+				err = layout_probe(&db->layout, &db->data,
+						   record[side] - n - SEPARATOR_BYTES, &db->places);
 		return err;
 	}
 	return 0;
@@ -406,25 +393,113 @@ static const uint8_t *v4_of(const struct ip_addr *a)
 	return a->b[0] == 0x20 && a->b[1] == 0x02 ? a->b + 2 : NULL;
 }
 
-int database_find(const struct database *db, const struct ip_addr *a, uint32_t *record)
-{
-	const uint8_t *v4 = v4_of(a);
-	uint32_t at;
+/* An address on its way down the tree. */
+struct walker {
+	const uint8_t *address;
+	uint32_t node;
+	uint16_t bit, end;
+	uint32_t number; /* of the address */
+};
 
-	*record = 0;
-	if (!v4 && db->family == 4)
-		return 0;
-	if (file_map_lost(db->file))
-		return FL_EMALFORMED;
-	at = v4 ? walk(db, db->table[v4[0] << 8 | v4[1]], v4 + TABLE_BITS / 8, 32 - TABLE_BITS)
-		: walk(db, 0, a->b, 128);
-	if (at == db->nodes)
-		return 0;
-	/* deeper than an address, or what the check has not seen: the bytes have changed since */
-	if (at < db->nodes + SEPARATOR_BYTES || at - db->nodes - SEPARATOR_BYTES >= db->data.size)
-		return FL_EMALFORMED;
-	*record = at - db->nodes;
-	return 0;
+static inline const uint8_t *node_at(const struct database *db, uint32_t node, unsigned int bits)
+{
+	return db->map + (size_t)node * (bits / 4);
+}
+
+/* All of them a step at a time, so that each one's next node comes from memory while the others
+ * make theirs. Where they end goes to `at`. */
+static inline void walk_together(const struct database *db, struct walker *w, unsigned int n,
+				 unsigned int bits, uint32_t *at)
+{
+	uint32_t nodes = db->nodes, node;
+	unsigned int i, bit;
+
+	while (n) {
+		for (i = 0; i < n;) {
+			bit = w[i].bit++;
+			node = read_side(node_at(db, w[i].node, bits), bits,
+					 w[i].address[bit >> 3] >> (7 - (bit & 7)) & 1);
+			if (node < nodes && w[i].bit < w[i].end) {
+				__builtin_prefetch(node_at(db, node, bits));
+				w[i++].node = node;
+			} else {
+				at[w[i].number] = node;
+				w[i] = w[--n];
+			}
+		}
+	}
+}
+
+/* Where the walks begin; those that end there have their result. */
+static unsigned int begin_walks(const struct database *db, const struct ip_addr *const *a, size_t n,
+				struct walker *w, uint32_t *at)
+{
+	const uint8_t *v4[DATABASE_BLOCK];
+	unsigned int walks = 0;
+	uint32_t node, i;
+
+	for (i = 0; i < n; i++) {
+		v4[i] = v4_of(a[i]);
+		if (v4[i])
+			__builtin_prefetch(&db->table[v4[i][0] << 8 | v4[i][1]]);
+	}
+	for (i = 0; i < n; i++) {
+		node =
+		    v4[i] ? db->table[v4[i][0] << 8 | v4[i][1]] : (db->family == 4 ? db->nodes : 0);
+		if (node >= db->nodes) {
+			at[i] = node;
+			continue;
+		}
+		__builtin_prefetch(db->map + (size_t)node * (db->bits / 4));
+		w[walks].address = v4[i] ? v4[i] : a[i]->b;
+		w[walks].node = node;
+		w[walks].bit = v4[i] ? TABLE_BITS : 0;
+		w[walks].end = v4[i] ? 32 : 128;
+		w[walks++].number = i;
+	}
+	return walks;
+}
+
+unsigned int database_find(const struct database *db, const struct ip_addr *const *a, size_t n,
+			   uint32_t *records)
+{
+	struct walker w[DATABASE_BLOCK];
+	unsigned int walks, broken = 0;
+	uint32_t at;
+	size_t i;
+
+	if (file_map_lost(db->file)) {
+		memset(records, 0, n * sizeof(*records));
+		return (unsigned int)n;
+	}
+	walks = begin_walks(db, a, n, w, records);
+	if (db->bits == 24)
+		walk_together(db, w, walks, 24, records);
+	else if (db->bits == 28)
+		walk_together(db, w, walks, 28, records);
+	else
+		walk_together(db, w, walks, 32, records);
+	for (i = 0; i < n; i++) {
+		at = records[i];
+		records[i] = at == db->nodes ? 0 : at - db->nodes;
+		/* deeper than an address, or what the check has not seen: the bytes have changed
+		 * since */
+		if (at < db->nodes ||
+		    (at != db->nodes && (at < db->nodes + SEPARATOR_BYTES ||
+					 at - db->nodes - SEPARATOR_BYTES >= db->data.size))) {
+			records[i] = 0;
+			broken++;
+		}
+	}
+	return broken;
+}
+
+void database_prefetch(const struct database *db, uint32_t record)
+{
+	const uint8_t *p = db->data.bytes + (record - SEPARATOR_BYTES);
+
+	__builtin_prefetch(p);
+	__builtin_prefetch(p + 64);
 }
 
 int database_read(const struct database *db, uint32_t record, unsigned int wanted,
