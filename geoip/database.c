@@ -10,7 +10,6 @@
  */
 #include "geoip/database.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <maxminddb.h>
 #include <stdio.h>
@@ -19,10 +18,11 @@
 
 #include "common/wire.h"
 #include "geoip/guard.h"
+#include "geoip/tree_links.h"
 
 enum {
 	SAMPLE_RECORDS = 2048,
-	SEPARATOR_BYTES = 16, /* between search tree and data */
+	SEPARATOR_BYTES = TREE_SEPARATOR_BYTES,
 	NODES_MAX = 1 << 30,
 	TABLE_BITS = 16,
 	V4_PREFIX_BITS = 96,
@@ -140,59 +140,6 @@ static inline void read_node(const uint8_t *p, unsigned int bits, uint32_t recor
 	}
 }
 
-/* What a record may be: below the number of nodes a node, but never the first one; that number is
- * "nothing known"; above are, after a gap as long as the separator, offsets of data. */
-struct limits {
-	uint32_t nodes;
-	uint64_t data_size;
-};
-
-/* Without branches: they would be guessed wrong half the time, and cost more than all else. */
-static inline uint32_t bad_link(uint32_t record, const struct limits *l)
-{
-	return (record == 0) | (record - l->nodes - 1 < SEPARATOR_BYTES - 1) |
-	       (record >= l->nodes + SEPARATOR_BYTES + l->data_size);
-}
-
-static uint32_t bad_links_wide(const uint8_t *at, const uint8_t *end, const struct limits *l)
-{
-	uint32_t record[2], bad = 0;
-
-	for (; at < end; at += 8) {
-		read_node(at, 32, record);
-		bad |= bad_link(record[0], l) | bad_link(record[1], l);
-	}
-	return bad;
-}
-
-#define BOTH(x) ((uint64_t)(x) << 32 | (x))
-
-/* Records of 24 and 28 bits, both of a node at once: each in half a word, whose top bit says, after
- * an addition that brings a limit to 2^31, whether the record has reached it. There are four
- * limits, and a record is good that has reached an odd number of them. Reads a byte or two beyond
- * the node: what follows the tree is longer. */
-static inline bool bad_links(const uint8_t *at, const uint8_t *end, unsigned int bits,
-			     const struct limits *l)
-{
-	uint64_t data_end = l->nodes + SEPARATOR_BYTES + l->data_size, good = ~0ULL, both, node;
-	const uint64_t to_first = BOTH(0x80000000U - 1);
-	const uint64_t to_gap = BOTH(0x80000000U - (l->nodes + 1));
-	const uint64_t to_data = BOTH(0x80000000U - (l->nodes + SEPARATOR_BYTES));
-	const uint64_t to_end =
-	    BOTH((uint32_t)(0x80000000U - (data_end < 0x80000000U ? data_end : 0x80000000U)));
-
-	for (; at < end; at += bits / 4) {
-		memcpy(&node, at, sizeof(node));
-		node = be64toh(node);
-		if (bits == 24)
-			both = (node >> 8 & 0x00ffffff00000000) | (node >> 16 & 0xffffff);
-		else
-			both = (node >> 8 & 0x00ffffff0fffffff) | (node << 20 & 0x0f00000000000000);
-		good &= (both + to_first) ^ (both + to_gap) ^ (both + to_data) ^ (both + to_end);
-	}
-	return ~good & BOTH(0x80000000U);
-}
-
 /* The first node with data, of the nodes from `at` to `end`: what it leads to must decode whole,
  * and tells where things are. */
 static int check_sample(struct database *db, const uint8_t *at, const uint8_t *end)
@@ -289,11 +236,10 @@ static void fill_table(struct database *db, struct filling *f, uint32_t checked)
 
 static int check_tree(struct database *db, const char *path, char *why, size_t why_size)
 {
-	struct limits l = {db->nodes, db->data.size};
+	struct tree_limits l = {db->nodes, db->data.size};
 	uint32_t n = db->nodes, i, done, step = n / SAMPLE_RECORDS + 1;
 	struct filling filling = {.n = db->family == 4};
 	unsigned int bits = db->bits;
-	bool bad;
 
 	if (bits != 24 && bits != 28 && bits != 32)
 		return refuse(path, "its search tree cannot be read", why, why_size);
@@ -302,10 +248,7 @@ static int check_tree(struct database *db, const char *path, char *why, size_t w
 
 		done = n - i < step ? n : i + step;
 		end = db->map + (size_t)done * (bits / 4);
-		bad = bits == 24   ? bad_links(at, end, 24, &l)
-		      : bits == 28 ? bad_links(at, end, 28, &l)
-				   : bad_links_wide(at, end, &l);
-		if (bad)
+		if (tree_links_bad(at, done - i, bits, &l))
 			return refuse(path, "a link in the search tree leads nowhere", why,
 				      why_size);
 		if (check_sample(db, at, end))
