@@ -70,45 +70,27 @@ void enrich_poll(struct enrich *e)
 		log_warn("%s", why);
 }
 
-static const struct geo_info *place_of(struct enrich *e, const struct ip_addr *a)
+void enrich_points(struct enrich *e, struct point *points, size_t n)
 {
-	return addr_class_of(a) == ADDR_PUBLIC ? geoip_lookup(e->geoip, a) : NULL;
-}
+	const struct ip_addr *addr[2 * POINT_BLOCK];
+	const struct geo_info *places[2 * POINT_BLOCK], **put[2 * POINT_BLOCK];
+	size_t i, k = 0;
 
-static void put(void *ctx, const struct point *point)
-{
-	const struct geo_info *src, *dst;
-	struct enrich *e = ctx;
-	struct point p;
-
-	if (point->kind == POINT_SELF) {
-		e->next.put(e->next.ctx, point);
+	if (!e->geoip)
 		return;
-	}
 	if (geoip_starting(e->geoip))
 		tell_start(e);
-	src = place_of(e, &point->src.addr);
-	dst = place_of(e, &point->dst.addr);
-	if (!src && !dst) {
-		e->next.put(e->next.ctx, point);
-		return;
+	for (i = 0; i < n; i++) {
+		if (addr_class_of(&points[i].src.addr) == ADDR_PUBLIC) {
+			put[k] = &points[i].src_geo;
+			addr[k++] = &points[i].src.addr;
+		}
+		if (addr_class_of(&points[i].dst.addr) == ADDR_PUBLIC) {
+			put[k] = &points[i].dst_geo;
+			addr[k++] = &points[i].dst.addr;
+		}
 	}
-	p = *point;
-	p.src_geo = src;
-	p.dst_geo = dst;
-	e->next.put(e->next.ctx, &p);
-}
-
-static void end(void *ctx, uint64_t cycle_end_ns)
-{
-	struct enrich *e = ctx;
-
-	e->next.end(e->next.ctx, cycle_end_ns);
-}
-
-struct point_sink enrich_sink(struct enrich *e)
-{
-	struct point_sink s = {.put = put, .end = end, .ctx = e};
-
-	return e->geoip ? s : e->next;
+	geoip_lookup_block(e->geoip, addr, k, places);
+	while (k-- > 0)
+		*put[k] = places[k];
 }

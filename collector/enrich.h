@@ -11,7 +11,6 @@
 
 struct enrich {
 	struct geoip *geoip; /* owned; NULL: none */
-	struct point_sink next;
 };
 
 /* Open the databases of the configuration. 0, or negative; what is wrong with a database is logged,
@@ -25,7 +24,8 @@ void enrich_close(struct enrich *e);
  * waits for one to be opened. */
 void enrich_poll(struct enrich *e);
 
-/* Where points go: GeoIP for the public addresses. */
-struct point_sink enrich_sink(struct enrich *e);
+/* point_sink.prepare: the places of public addresses. They stay until enrich_poll(), or until as
+ * many other points came as the cache has room for the addresses of. */
+void enrich_points(struct enrich *e, struct point *points, size_t n);
 
 #endif

@@ -130,7 +130,15 @@ static void put_self(struct pipeline *p, uint64_t time_ns)
 		put_output(p, i, time_ns, &lines);
 }
 
-/* The engine's sink: the stages', and at the cycle's end the point about this program itself. */
+/* The engine's sink: points get their places ... */
+static void prepare_points(void *ctx, struct point *points, size_t n)
+{
+	struct pipeline *p = ctx;
+
+	enrich_points(&p->stages->enrich, points, n);
+}
+
+/* ... and go through the stages; at the cycle's end comes the point about this program itself. */
 static void put_point(void *ctx, const struct point *point)
 {
 	struct pipeline *p = ctx;
@@ -250,7 +258,7 @@ static int open_stages(struct pipeline *p, const struct options *o, bool same_ge
 		close_stages(p, s);
 		return err;
 	}
-	s->enrich.next = s->merge ? merge_sink(s->merge) : line_writer_sink(s->writer);
+	s->first = s->merge ? merge_sink(s->merge) : line_writer_sink(s->writer);
 	if (!same_geoip)
 		err = enrich_open(&s->enrich, (const char *const *)conf->geoip.databases.v,
 				  conf->geoip.databases.n, conf->geoip.language,
@@ -259,7 +267,6 @@ static int open_stages(struct pipeline *p, const struct options *o, bool same_ge
 		close_stages(p, s);
 		return err;
 	}
-	s->first = enrich_sink(&s->enrich);
 	*out = s;
 	return 0;
 }
@@ -322,6 +329,7 @@ static int open_engine(struct pipeline *p, const struct options *o,
 	}
 	c.sink.put = put_point;
 	c.sink.end = end_cycle;
+	c.sink.prepare = prepare_points;
 	c.sink.ctx = p;
 	p->engine = engine_new(&c);
 	if (!p->engine) {
@@ -388,7 +396,6 @@ int pipeline_change(struct pipeline *p, const struct options *before, const stru
 	if (same_geoip) {
 		next->enrich.geoip = old->enrich.geoip;
 		old->enrich.geoip = NULL;
-		next->first = enrich_sink(&next->enrich);
 	}
 	p->stages = next;
 	close_stages(p, old);

@@ -10,7 +10,7 @@
 
 #include "common/text.h"
 
-enum { GEO_TEXTS = 5, GEO_WRITTEN_BYTES = 144, GEO_WRITTEN_PAD = 16 };
+enum { GEO_TEXTS = 5, GEO_WRITTEN_BYTES = 144, GEO_WRITTEN_PAD = 32 };
 
 /* The five texts as an output writes them, made once for all points with this place. */
 struct geo_written {

@@ -144,12 +144,18 @@ struct point {
 	} u;
 };
 
-/* Where points go. put() takes one point of the cycle; end() closes the cycle. Neither may call
- * back into the engine. Errors are the sink's own to count and report. */
+enum { POINT_BLOCK = 16 };
+
+/* Where points go. put() takes one point of the cycle; end() closes the cycle. None may call back
+ * into the engine. Errors are the sink's own to count and report. */
 struct point_sink {
 	void (*put)(void *ctx, const struct point *p);
 	void (*end)(void *ctx, uint64_t cycle_end_ns);
 	void *ctx;
+	/* NULL, or: the n points (up to POINT_BLOCK) that go to put() next, in this order. What the
+	 * engine does not know (src_geo, dst_geo) can be added to them; and what is to be looked up
+	 * for each is looked up for all of them, so that the waits for memory are one wait. */
+	void (*prepare)(void *ctx, struct point *points, size_t n);
 };
 
 #endif

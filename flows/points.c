@@ -62,6 +62,9 @@ struct points {
 	char *text;
 	size_t text_used, text_size;
 	uint64_t last_stamp_ns;
+	/* What goes to the sink next, with the names in them. */
+	struct point block[POINT_BLOCK];
+	char names[POINT_BLOCK * (DNS_NAME_TEXT_MAX + 1)];
 };
 
 struct points *points_new(const struct points_config *config)
@@ -343,6 +346,7 @@ static void point_tags(struct point *out, const struct flow_key *t)
 {
 	memcpy(out->src.addr.b, &t->w[0], 16);
 	memcpy(out->dst.addr.b, &t->w[2], 16);
+	out->src_geo = out->dst_geo = NULL;
 	out->src.port = (uint16_t)t->w[4];
 	out->dst.port = (uint16_t)(t->w[4] >> 16);
 	out->src.port_folded = t->w[4] & TAG_SRC_FOLDED;
@@ -388,9 +392,10 @@ static void net_point(const struct net_sum *s, struct point *out)
 	}
 }
 
-/* The name of a dnsflow point goes to buf, which has DNS_NAME_TEXT_MAX + 1 bytes. */
-static void transaction_point(const struct points *p, const struct transaction_sum *s,
-			      struct point *out, char *buf)
+/* The name of a dnsflow point goes to buf, which has DNS_NAME_TEXT_MAX + 1 bytes. Returns what is
+ * behind it. */
+static char *transaction_point(const struct points *p, const struct transaction_sum *s,
+			       struct point *out, char *buf)
 {
 	uint64_t mean = s->answered ? s->latency_sum / s->answered : 0;
 	const char *text = p->text + s->text_at;
@@ -419,6 +424,7 @@ static void transaction_point(const struct points *p, const struct transaction_s
 			if (s->text_len)
 				d->domain.len = (uint32_t)dns_name_format((const uint8_t *)text,
 									  s->text_len, buf);
+			buf += d->domain.len;
 		}
 	} else {
 		struct point_httpflow *h = &out->u.httpflow;
@@ -438,11 +444,12 @@ static void transaction_point(const struct points *p, const struct transaction_s
 		h->status_code = (uint16_t)s->code;
 		h->version = s->version;
 	}
+	return buf;
 }
 
 /* pid, process_name, container_id, dst_domain. buf as in transaction_point(). */
-static void who_tags(const struct points *p, const struct points_who *who, struct point *out,
-		     char *buf)
+static char *who_tags(const struct points *p, const struct points_who *who, struct point *out,
+		      char *buf)
 {
 	const uint8_t *wire;
 	size_t len;
@@ -452,42 +459,82 @@ static void who_tags(const struct points *p, const struct points_who *who, struc
 	if (who->owner && p->config.owner)
 		p->config.owner(p->config.owner_ctx, who->owner, out);
 	if (who->name == NAMES_NONE)
-		return;
+		return buf;
 	wire = names_wire(p->config.names, who->name, &len);
 	out->dst_domain.s = buf;
 	out->dst_domain.len = wire ? (uint32_t)dns_name_format(wire, len, buf) : 0;
 	names_release(p->config.names, who->name);
+	return buf + out->dst_domain.len;
+}
+
+static void give(struct points *p, uint32_t n)
+{
+	const struct point_sink *sink = &p->config.sink;
+	uint32_t i;
+
+	if (sink->prepare)
+		sink->prepare(sink->ctx, p->block, n);
+	for (i = 0; i < n; i++)
+		sink->put(sink->ctx, &p->block[i]);
+}
+
+static uint32_t block_of(uint32_t left)
+{
+	return left < POINT_BLOCK ? left : POINT_BLOCK;
+}
+
+static void give_netflow(struct points *p, uint64_t time_ns)
+{
+	uint32_t i, k, n;
+	char *name;
+
+	memset(p->block, 0, sizeof(p->block));
+	for (i = 0; i < p->nnet; i += n) {
+		n = block_of(p->nnet - i);
+		name = p->names;
+		for (k = 0; k < n; k++) {
+			net_point(&p->net[i + k], &p->block[k]);
+			name = who_tags(p, &p->net[i + k].who, &p->block[k], name);
+			p->block[k].time_ns = time_ns;
+		}
+		give(p, n);
+	}
+}
+
+/* Returns the last point's time. */
+static uint64_t give_transactions(struct points *p, uint64_t time_ns)
+{
+	uint64_t last = time_ns;
+	uint32_t i, k, n;
+	char *name;
+
+	memset(p->block, 0, sizeof(p->block));
+	for (i = 0; i < p->ntrans; i += n) {
+		n = block_of(p->ntrans - i);
+		name = p->names;
+		for (k = 0; k < n; k++) {
+			const struct transaction_sum *s = &p->trans[i + k];
+
+			name = transaction_point(p, s, &p->block[k], name);
+			p->block[k].time_ns = time_ns + s->ordinal;
+			if (p->block[k].time_ns > last)
+				last = p->block[k].time_ns;
+		}
+		give(p, n);
+	}
+	return last;
 }
 
 uint64_t points_end(struct points *p, uint64_t time_ns)
 {
-	char name[DNS_NAME_TEXT_MAX + 1];
-	uint64_t made = (uint64_t)p->nnet + p->ntrans, last;
-	struct point pt;
-	uint32_t i;
+	uint64_t made = (uint64_t)p->nnet + p->ntrans;
 
 	/* Two cycles' points must not overwrite one another either, whatever the clock does. */
 	if (time_ns <= p->last_stamp_ns)
 		time_ns = p->last_stamp_ns + 1;
-	last = time_ns;
-	memset(&pt, 0, sizeof(pt));
-	for (i = 0; i < p->nnet; i++) {
-		net_point(&p->net[i], &pt);
-		who_tags(p, &p->net[i].who, &pt, name);
-		pt.time_ns = time_ns;
-		p->config.sink.put(p->config.sink.ctx, &pt);
-	}
-	pt.pid = 0;
-	pt.process_name.len = pt.container_id.len = pt.dst_domain.len = 0;
-	for (i = 0; i < p->ntrans; i++) {
-		transaction_point(p, &p->trans[i], &pt, name);
-		pt.time_ns = time_ns + p->trans[i].ordinal;
-		if (pt.time_ns > last)
-			last = pt.time_ns;
-		p->config.sink.put(p->config.sink.ctx, &pt);
-	}
+	give_netflow(p, time_ns);
+	p->last_stamp_ns = give_transactions(p, time_ns);
 	p->config.sink.end(p->config.sink.ctx, time_ns);
-	p->last_stamp_ns = last;
 	p->nnet = p->ntrans = p->ntagsets = 0;
 	p->text_used = 0;
 	index_clear(&p->net_index);

@@ -26,7 +26,7 @@ struct points_config {
 	const struct local *local; /* NULL: nothing is local. Borrowed, as are: */
 	struct names *names;       /* NULL: no dst_domain */
 	/* Who is an owner (flow_cold.owner, not 0)? Fills in pid, process_name and container_id,
-	 * whose texts stay until the point has been given to the sink. NULL: nobody is asked. */
+	 * whose texts stay until points_end() returns. NULL: nobody is asked. */
 	void (*owner)(void *ctx, uint32_t owner, struct point *out);
 	void *owner_ctx;
 	struct point_sink sink;

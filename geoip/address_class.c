@@ -103,15 +103,30 @@ static const struct block6 blocks6[] = {
     BLOCK6(0xff00, 0, 0, 0, 8, ADDR_MULTICAST),       /* RFC 4291 */
 };
 
-/* First octets of which all addresses are public: most of them, and they need no search. Bits, the
- * octet's value counted from the lowest bit of the first word. (tests/geoip/test_address_class.c
- * compares.) */
-static const uint32_t all_public[8] = {
-    0xfffffbfe,                         /* not 0, 10 */
-    0xffffffff, 0xffffffff, 0x7fffffef, /* not 100, 127 */
-    0xffffffff, 0xffffedff,             /* not 169, 172 */
-    0xfffff7be,                         /* not 192, 198, 203 */
-    0x00000000,                         /* not 224 to 255 */
+/* By the first octet, where all that begins with it is of one class: that needs no search. MIXED:
+ * it is not. (tests/geoip/test_address_class.c compares.) */
+enum { MIXED = ADDR_CLASSES };
+static const uint8_t by_octet[256] = {
+    [0] = ADDR_OTHER,
+    [1 ... 9] = ADDR_PUBLIC,
+    [10] = ADDR_PRIVATE,
+    [11 ... 99] = ADDR_PUBLIC,
+    [100] = MIXED,
+    [101 ... 126] = ADDR_PUBLIC,
+    [127] = ADDR_LOOPBACK,
+    [128 ... 168] = ADDR_PUBLIC,
+    [169] = MIXED,
+    [170 ... 171] = ADDR_PUBLIC,
+    [172] = MIXED,
+    [173 ... 191] = ADDR_PUBLIC,
+    [192] = MIXED,
+    [193 ... 197] = ADDR_PUBLIC,
+    [198] = MIXED,
+    [199 ... 202] = ADDR_PUBLIC,
+    [203] = MIXED,
+    [204 ... 223] = ADDR_PUBLIC,
+    [224 ... 239] = ADDR_MULTICAST,
+    [240 ... 255] = ADDR_OTHER,
 };
 
 static enum addr_class class_of_v4(uint32_t v4)
@@ -119,8 +134,8 @@ static enum addr_class class_of_v4(uint32_t v4)
 	enum addr_class class = ADDR_PUBLIC;
 	size_t i;
 
-	if (all_public[v4 >> 29] >> (v4 >> 24 & 31) & 1)
-		return class;
+	if (by_octet[v4 >> 24] != MIXED)
+		return (enum addr_class)by_octet[v4 >> 24];
 	for (i = 0; i < sizeof(blocks4) / sizeof(blocks4[0]) && blocks4[i].first <= v4; i++)
 		if (v4 <= blocks4[i].last)
 			class = blocks4[i].class;

@@ -53,6 +53,17 @@ uint32_t geo_cache_hash(const struct geo_cache *c, const struct ip_addr *a)
 	return (uint32_t)siphash_words(&c->key, words, 2);
 }
 
+void geo_cache_prefetch(const struct geo_cache *c, uint32_t hash)
+{
+	uint32_t at, rec;
+
+	INDEX_FIND(&c->index, hash, at, rec)
+	{
+		__builtin_prefetch(&c->entries[rec]);
+		return;
+	}
+}
+
 static void unlink_entry(struct geo_cache *c, const struct geo_entry *e)
 {
 	if (e->newer == CACHE_NONE)

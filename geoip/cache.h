@@ -45,6 +45,10 @@ void geo_cache_clear(struct geo_cache *c);
 
 uint32_t geo_cache_hash(const struct geo_cache *c, const struct ip_addr *a);
 
+/* Fetch memory that geo_cache_find() will want: first index_prefetch(&c->index, hash), a little
+ * later this. */
+void geo_cache_prefetch(const struct geo_cache *c, uint32_t hash);
+
 /* The address's entry, or NULL. It stays until three quarters of `most` entries were added. */
 struct geo_entry *geo_cache_find(struct geo_cache *c, const struct ip_addr *a, uint32_t hash);
 

@@ -10,7 +10,6 @@
  */
 #include "geoip/database.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <maxminddb.h>
 #include <stdio.h>
@@ -19,10 +18,11 @@
 
 #include "common/wire.h"
 #include "geoip/guard.h"
+#include "geoip/tree_links.h"
 
 enum {
-	SAMPLE_RECORDS = 4096,
-	SEPARATOR_BYTES = 16, /* between search tree and data */
+	SAMPLE_RECORDS = 2048,
+	SEPARATOR_BYTES = TREE_SEPARATOR_BYTES,
 	NODES_MAX = 1 << 30,
 	TABLE_BITS = 16,
 	V4_PREFIX_BITS = 96,
@@ -123,20 +123,6 @@ static int refuse(const char *path, const char *what, char *why, size_t why_size
 	return FL_EFORMAT;
 }
 
-/* A record of the sample: it must decode whole, and tells where things are. */
-static int check_record(struct database *db, size_t offset)
-{
-	size_t at = offset;
-	struct mmdb_value v;
-	int err;
-
-	err = mmdb_value_read(&db->data, at, &v);
-	if (err)
-		return err;
-	err = mmdb_values_skip(&db->data, &at, 1);
-	return err ? err : layout_probe(&db->layout, &db->data, offset, &db->places);
-}
-
 /* A node's two records; of 28 bits each, the upper 4 of both are in the middle byte. Read here and
  * not by MMDB_read_node(), which takes eight times as long: a city database has ten million of
  * them. */
@@ -154,61 +140,8 @@ static inline void read_node(const uint8_t *p, unsigned int bits, uint32_t recor
 	}
 }
 
-/* What a record may be: below the number of nodes a node, but never the first one; that number is
- * "nothing known"; above are, after a gap as long as the separator, offsets of data. */
-struct limits {
-	uint32_t nodes;
-	uint64_t data_size;
-};
-
-/* Without branches: they would be guessed wrong half the time, and cost more than all else. */
-static inline uint32_t bad_link(uint32_t record, const struct limits *l)
-{
-	return (record == 0) | (record - l->nodes - 1 < SEPARATOR_BYTES - 1) |
-	       (record >= l->nodes + SEPARATOR_BYTES + l->data_size);
-}
-
-static uint32_t bad_links_wide(const uint8_t *at, const uint8_t *end, const struct limits *l)
-{
-	uint32_t record[2], bad = 0;
-
-	for (; at < end; at += 8) {
-		read_node(at, 32, record);
-		bad |= bad_link(record[0], l) | bad_link(record[1], l);
-	}
-	return bad;
-}
-
-#define BOTH(x) ((uint64_t)(x) << 32 | (x))
-
-/* Records of 24 and 28 bits, both of a node at once: each in half a word, whose top bit says, after
- * an addition that brings a limit to 2^31, whether the record is beyond. Reads a byte or two beyond
- * the node: what follows the tree is longer. */
-static inline uint64_t bad_links(const uint8_t *at, const uint8_t *end, unsigned int bits,
-				 const struct limits *l)
-{
-	uint64_t data_end = l->nodes + SEPARATOR_BYTES + l->data_size, bad = 0, both, node;
-	const uint64_t top = BOTH(0x80000000U), one = BOTH(1U);
-	const uint64_t past_end =
-	    BOTH((uint32_t)(0x80000000U - (data_end < 0x80000000U ? data_end : 0x80000000U)));
-	const uint64_t past_nodes = BOTH(0x80000000U - (l->nodes + 1));
-	const uint64_t past_gap = BOTH(0x80000000U - (l->nodes + SEPARATOR_BYTES));
-
-	for (; at < end; at += bits / 4) {
-		memcpy(&node, at, sizeof(node));
-		node = be64toh(node);
-		if (bits == 24)
-			both = (node >> 40) << 32 | (node >> 16 & 0xffffff);
-		else
-			both = (node >> 40) << 32 | (node << 20 & 0x0f00000000000000) |
-			       (node >> 8 & 0xfffffff);
-		bad |=
-		    (both - one) | (both + past_end) | ((both + past_nodes) & ~(both + past_gap));
-	}
-	return bad & top;
-}
-
-/* The first node with data, of the nodes from `at` to `end`: decode what it leads to. */
+/* The first node with data, of the nodes from `at` to `end`: what it leads to must decode whole,
+ * and tells where things are. */
 static int check_sample(struct database *db, const uint8_t *at, const uint8_t *end)
 {
 	unsigned int bits = db->bits, side;
@@ -221,7 +154,8 @@ static int check_sample(struct database *db, const uint8_t *at, const uint8_t *e
 			continue;
 		for (side = 0; side < 2 && !err; side++)
 			if (record[side] > n)
-				err = check_record(db, record[side] - n - SEPARATOR_BYTES);
+				err = layout_probe(&db->layout, &db->data,
+						   record[side] - n - SEPARATOR_BYTES, &db->places);
 		return err;
 	}
 	return 0;
@@ -302,11 +236,10 @@ static void fill_table(struct database *db, struct filling *f, uint32_t checked)
 
 static int check_tree(struct database *db, const char *path, char *why, size_t why_size)
 {
-	struct limits l = {db->nodes, db->data.size};
+	struct tree_limits l = {db->nodes, db->data.size};
 	uint32_t n = db->nodes, i, done, step = n / SAMPLE_RECORDS + 1;
 	struct filling filling = {.n = db->family == 4};
 	unsigned int bits = db->bits;
-	bool bad;
 
 	if (bits != 24 && bits != 28 && bits != 32)
 		return refuse(path, "its search tree cannot be read", why, why_size);
@@ -315,10 +248,7 @@ static int check_tree(struct database *db, const char *path, char *why, size_t w
 
 		done = n - i < step ? n : i + step;
 		end = db->map + (size_t)done * (bits / 4);
-		bad = bits == 24   ? bad_links(at, end, 24, &l)
-		      : bits == 28 ? bad_links(at, end, 28, &l)
-				   : bad_links_wide(at, end, &l);
-		if (bad)
+		if (tree_links_bad(at, done - i, bits, &l))
 			return refuse(path, "a link in the search tree leads nowhere", why,
 				      why_size);
 		if (check_sample(db, at, end))
@@ -406,25 +336,113 @@ static const uint8_t *v4_of(const struct ip_addr *a)
 	return a->b[0] == 0x20 && a->b[1] == 0x02 ? a->b + 2 : NULL;
 }
 
-int database_find(const struct database *db, const struct ip_addr *a, uint32_t *record)
-{
-	const uint8_t *v4 = v4_of(a);
-	uint32_t at;
+/* An address on its way down the tree. */
+struct walker {
+	const uint8_t *address;
+	uint32_t node;
+	uint16_t bit, end;
+	uint32_t number; /* of the address */
+};
 
-	*record = 0;
-	if (!v4 && db->family == 4)
-		return 0;
-	if (file_map_lost(db->file))
-		return FL_EMALFORMED;
-	at = v4 ? walk(db, db->table[v4[0] << 8 | v4[1]], v4 + TABLE_BITS / 8, 32 - TABLE_BITS)
-		: walk(db, 0, a->b, 128);
-	if (at == db->nodes)
-		return 0;
-	/* deeper than an address, or what the check has not seen: the bytes have changed since */
-	if (at < db->nodes + SEPARATOR_BYTES || at - db->nodes - SEPARATOR_BYTES >= db->data.size)
-		return FL_EMALFORMED;
-	*record = at - db->nodes;
-	return 0;
+static inline const uint8_t *node_at(const struct database *db, uint32_t node, unsigned int bits)
+{
+	return db->map + (size_t)node * (bits / 4);
+}
+
+/* All of them a step at a time, so that each one's next node comes from memory while the others
+ * make theirs. Where they end goes to `at`. */
+static inline void walk_together(const struct database *db, struct walker *w, unsigned int n,
+				 unsigned int bits, uint32_t *at)
+{
+	uint32_t nodes = db->nodes, node;
+	unsigned int i, bit;
+
+	while (n) {
+		for (i = 0; i < n;) {
+			bit = w[i].bit++;
+			node = read_side(node_at(db, w[i].node, bits), bits,
+					 w[i].address[bit >> 3] >> (7 - (bit & 7)) & 1);
+			if (node < nodes && w[i].bit < w[i].end) {
+				__builtin_prefetch(node_at(db, node, bits));
+				w[i++].node = node;
+			} else {
+				at[w[i].number] = node;
+				w[i] = w[--n];
+			}
+		}
+	}
+}
+
+/* Where the walks begin; those that end there have their result. */
+static unsigned int begin_walks(const struct database *db, const struct ip_addr *const *a, size_t n,
+				struct walker *w, uint32_t *at)
+{
+	const uint8_t *v4[DATABASE_BLOCK];
+	unsigned int walks = 0;
+	uint32_t node, i;
+
+	for (i = 0; i < n; i++) {
+		v4[i] = v4_of(a[i]);
+		if (v4[i])
+			__builtin_prefetch(&db->table[v4[i][0] << 8 | v4[i][1]]);
+	}
+	for (i = 0; i < n; i++) {
+		node =
+		    v4[i] ? db->table[v4[i][0] << 8 | v4[i][1]] : (db->family == 4 ? db->nodes : 0);
+		if (node >= db->nodes) {
+			at[i] = node;
+			continue;
+		}
+		__builtin_prefetch(db->map + (size_t)node * (db->bits / 4));
+		w[walks].address = v4[i] ? v4[i] : a[i]->b;
+		w[walks].node = node;
+		w[walks].bit = v4[i] ? TABLE_BITS : 0;
+		w[walks].end = v4[i] ? 32 : 128;
+		w[walks++].number = i;
+	}
+	return walks;
+}
+
+unsigned int database_find(const struct database *db, const struct ip_addr *const *a, size_t n,
+			   uint32_t *records)
+{
+	struct walker w[DATABASE_BLOCK];
+	unsigned int walks, broken = 0;
+	uint32_t at;
+	size_t i;
+
+	if (file_map_lost(db->file)) {
+		memset(records, 0, n * sizeof(*records));
+		return (unsigned int)n;
+	}
+	walks = begin_walks(db, a, n, w, records);
+	if (db->bits == 24)
+		walk_together(db, w, walks, 24, records);
+	else if (db->bits == 28)
+		walk_together(db, w, walks, 28, records);
+	else
+		walk_together(db, w, walks, 32, records);
+	for (i = 0; i < n; i++) {
+		at = records[i];
+		records[i] = at == db->nodes ? 0 : at - db->nodes;
+		/* deeper than an address, or what the check has not seen: the bytes have changed
+		 * since */
+		if (at < db->nodes ||
+		    (at != db->nodes && (at < db->nodes + SEPARATOR_BYTES ||
+					 at - db->nodes - SEPARATOR_BYTES >= db->data.size))) {
+			records[i] = 0;
+			broken++;
+		}
+	}
+	return broken;
+}
+
+void database_prefetch(const struct database *db, uint32_t record)
+{
+	const uint8_t *p = db->data.bytes + (record - SEPARATOR_BYTES);
+
+	__builtin_prefetch(p);
+	__builtin_prefetch(p + 64);
 }
 
 int database_read(const struct database *db, uint32_t record, unsigned int wanted,

@@ -26,9 +26,16 @@ int database_open(struct database **db, const char *path, const char *language,
 		  size_t why_size) MUST_CHECK;
 void database_close(struct database *db);
 
-/* Where the record of the address is: the same record, the same *record. 0: it has none. 0, or
- * FL_EMALFORMED: a damaged tree. */
-int database_find(const struct database *db, const struct ip_addr *a, uint32_t *record) MUST_CHECK;
+enum { DATABASE_BLOCK = 32 };
+
+/* Where the records of n addresses (DATABASE_BLOCK at most) are: the same record, the same number.
+ * 0: it has none. The walks through the tree go on side by side, so that they wait for memory
+ * together. Returns how many came upon a damaged tree; they have none. */
+unsigned int database_find(const struct database *db, const struct ip_addr *const *a, size_t n,
+			   uint32_t *records);
+
+/* Fetch memory that database_read() will want. */
+void database_prefetch(const struct database *db, uint32_t record);
 
 /* Add what the record (not 0) says, among the fields `wanted`, to r. 0, or FL_EMALFORMED: a damaged
  * record; r is as before. */

@@ -271,26 +271,64 @@ int geoip_poll(struct geoip *g, char *why, size_t why_size)
 
 /* ---- lookups */
 
-/* The place of an address that was not asked for lately, with one more user. */
-static uint32_t find_place(struct geoip *g, const struct ip_addr *a)
+/* Addresses that were not asked for lately, and which records they have in each database. */
+struct newcomers {
+	const struct ip_addr *addr[GEOIP_BLOCK];
+	struct geo_entry *entry[GEOIP_BLOCK];
+	uint32_t key[GEOIP_BLOCK][PLACE_KEY_WORDS_MAX];
+	uint32_t hash[GEOIP_BLOCK]; /* of the key */
+	unsigned int n;
+};
+
+static void find_records(struct geoip *g, struct newcomers *nc)
 {
-	uint32_t key[PLACE_KEY_WORDS_MAX], any = 0, place;
-	struct geo_record r;
+	uint32_t records[GEOIP_BLOCK];
+	unsigned int k;
 	size_t i;
 
-	memset(key, 0, sizeof(key));
+	memset(nc->key, 0, nc->n * sizeof(nc->key[0]));
 	for (i = 0; i < g->n; i++) {
 		const struct database *db = g->sources[i].db;
 
 		if (!db || !(database_fields(db) & g->wanted))
 			continue;
-		if (database_find(db, a, &key[i]))
-			g->stats.broken++;
-		any |= key[i];
+		g->stats.broken += database_find(db, nc->addr, nc->n, records);
+		for (k = 0; k < nc->n; k++)
+			nc->key[k][i] = records[k];
 	}
+}
+
+/* Fetch what place_of_records() will want. */
+static void prefetch_places(const struct geoip *g, struct newcomers *nc)
+{
+	unsigned int k;
+	size_t i;
+
+	for (k = 0; k < nc->n; k++) {
+		nc->hash[k] = places_hash(&g->places, nc->key[k]);
+		index_prefetch(&g->places.index, nc->hash[k]);
+	}
+	for (k = 0; k < nc->n; k++) {
+		if (places_prefetch(&g->places, nc->hash[k]))
+			continue;
+		for (i = 0; i < g->n; i++)
+			if (nc->key[k][i])
+				database_prefetch(g->sources[i].db, nc->key[k][i]);
+	}
+}
+
+/* The place of these records, with one more user. */
+static uint32_t place_of_records(struct geoip *g, const uint32_t *key, uint32_t hash)
+{
+	uint32_t place, any = 0;
+	struct geo_record r;
+	size_t i;
+
+	for (i = 0; i < g->n; i++)
+		any |= key[i];
 	if (!any)
 		return PLACE_NONE;
-	place = places_find(&g->places, key);
+	place = places_find(&g->places, key, hash);
 	if (place != PLACE_NONE)
 		return place;
 	r.has = 0;
@@ -298,34 +336,79 @@ static uint32_t find_place(struct geoip *g, const struct ip_addr *a)
 	for (i = 0; i < g->n && r.has != g->wanted; i++)
 		if (key[i] && database_read(g->sources[i].db, key[i], g->wanted, &r))
 			g->stats.broken++;
-	return r.has ? places_add(&g->places, key, &r) : PLACE_NONE;
+	return r.has ? places_add(&g->places, key, hash, &r) : PLACE_NONE;
+}
+
+static void find_places(struct geoip *g, struct newcomers *nc)
+{
+	unsigned int k;
+
+	find_records(g, nc);
+	prefetch_places(g, nc);
+	for (k = 0; k < nc->n; k++)
+		nc->entry[k]->place = place_of_records(g, nc->key[k], nc->hash[k]);
+}
+
+/* The addresses' entries; those that had none have no place yet. */
+static void find_entries(struct geoip *g, const struct ip_addr *const *a, size_t n,
+			 struct geo_entry **entries, struct newcomers *nc)
+{
+	uint32_t hash[GEOIP_BLOCK];
+	struct geo_entry *e;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		hash[i] = geo_cache_hash(&g->cache, a[i]);
+		index_prefetch(&g->cache.index, hash[i]);
+	}
+	for (i = 0; i < n; i++)
+		geo_cache_prefetch(&g->cache, hash[i]);
+	for (i = 0; i < n; i++) {
+		e = geo_cache_find(&g->cache, a[i], hash[i]);
+		if (!e) {
+			e = geo_cache_add(&g->cache, a[i], hash[i]);
+			places_drop(&g->places, e->place);
+			e->place = PLACE_NONE;
+			nc->addr[nc->n] = a[i];
+			nc->entry[nc->n++] = e;
+		} else if (e->place != PLACE_NONE) {
+			/* what the output will want of it, soon */
+			const struct place *place = &g->places.v[e->place];
+
+			__builtin_prefetch(&place->info.written);
+			__builtin_prefetch(place->written.bytes + sizeof(place->written.bytes) / 4);
+		}
+		entries[i] = e;
+	}
+	g->stats.misses += nc->n;
+	g->stats.hits += n - nc->n;
+	g->stats.evicted = g->cache.evicted;
+}
+
+void geoip_lookup_block(struct geoip *g, const struct ip_addr *const *a, size_t n,
+			const struct geo_info **out)
+{
+	struct geo_entry *entries[GEOIP_BLOCK];
+	struct newcomers nc;
+	size_t i;
+
+	if (g->loading && g->starting)
+		take_loaded(g, g->start_why, sizeof(g->start_why));
+	nc.n = 0;
+	find_entries(g, a, n, entries, &nc);
+	if (nc.n)
+		find_places(g, &nc);
+	for (i = 0; i < n; i++)
+		out[i] =
+		    entries[i]->place == PLACE_NONE ? NULL : &g->places.v[entries[i]->place].info;
 }
 
 const struct geo_info *geoip_lookup(struct geoip *g, const struct ip_addr *a)
 {
-	uint32_t hash = geo_cache_hash(&g->cache, a);
-	const struct place *place;
-	struct geo_entry *e;
+	const struct geo_info *info;
 
-	if (g->loading && g->starting)
-		take_loaded(g, g->start_why, sizeof(g->start_why));
-	e = geo_cache_find(&g->cache, a, hash);
-	if (e) {
-		g->stats.hits++;
-	} else {
-		g->stats.misses++;
-		e = geo_cache_add(&g->cache, a, hash);
-		g->stats.evicted = g->cache.evicted;
-		places_drop(&g->places, e->place);
-		e->place = find_place(g, a);
-	}
-	if (e->place == PLACE_NONE)
-		return NULL;
-	place = &g->places.v[e->place];
-	/* what the output will want of it, soon */
-	__builtin_prefetch(&place->info.written);
-	__builtin_prefetch(place->written.bytes + sizeof(place->written.bytes) / 4);
-	return &place->info;
+	geoip_lookup_block(g, &a, 1, &info);
+	return info;
 }
 
 /* ---- life */

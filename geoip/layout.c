@@ -80,7 +80,8 @@ static unsigned int find_child(const struct layout *l, unsigned int parent, cons
 	unsigned int i;
 
 	for (i = l->nodes[parent].child; i; i = l->nodes[i].sibling)
-		if (l->nodes[i].len == len && !memcmp(l->nodes[i].key, key, len))
+		if (l->nodes[i].len == len && l->nodes[i].key[0] == *(const char *)key &&
+		    !memcmp(l->nodes[i].key, key, len))
 			return i;
 	return 0;
 }

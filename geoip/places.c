@@ -53,7 +53,7 @@ static uint32_t *key_of(const struct places *p, uint32_t place)
 	return p->keys + (size_t)place * p->key_words;
 }
 
-static uint32_t hash_of(const struct places *p, const uint32_t *key)
+uint32_t places_hash(const struct places *p, const uint32_t *key)
 {
 	uint64_t words[PLACE_KEY_WORDS_MAX / 2];
 
@@ -61,9 +61,22 @@ static uint32_t hash_of(const struct places *p, const uint32_t *key)
 	return (uint32_t)siphash_words(&p->key, words, p->key_words / 2);
 }
 
-uint32_t places_find(struct places *p, const uint32_t *key)
+bool places_prefetch(const struct places *p, uint32_t hash)
 {
-	uint32_t hash = hash_of(p, key), at, place;
+	uint32_t at, place;
+
+	INDEX_FIND(&p->index, hash, at, place)
+	{
+		__builtin_prefetch(key_of(p, place));
+		__builtin_prefetch(&p->v[place].users, 1);
+		return true;
+	}
+	return false;
+}
+
+uint32_t places_find(struct places *p, const uint32_t *key, uint32_t hash)
+{
+	uint32_t at, place;
 
 	INDEX_FIND(&p->index, hash, at, place)
 	{
@@ -141,14 +154,15 @@ static void write_texts(struct place *place, size_t (*write)(char *, const char 
 	place->info.written = &place->written;
 }
 
-uint32_t places_add(struct places *p, const uint32_t *key, const struct geo_record *r)
+uint32_t places_add(struct places *p, const uint32_t *key, uint32_t hash,
+		    const struct geo_record *r)
 {
 	uint32_t number = p->free ? p->free - 1 : p->used++;
 	struct place *place = &p->v[number];
 
 	if (p->free)
 		p->free = place->next;
-	place->hash = hash_of(p, key);
+	place->hash = hash;
 	place->users = 1;
 	memcpy(key_of(p, number), key, p->key_words * sizeof(*key));
 	fill(place, r);

@@ -10,6 +10,7 @@
 #ifndef GEOIP_PLACES_H
 #define GEOIP_PLACES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,12 +52,19 @@ void places_destroy(struct places *p);
 /* Forget everything. */
 void places_clear(struct places *p);
 
+uint32_t places_hash(const struct places *p, const uint32_t *key);
+
+/* Fetch memory that places_find() will want: first index_prefetch(&p->index, hash), a little later
+ * this. Whether there is any: false where places_find() will surely say that there is none. */
+bool places_prefetch(const struct places *p, uint32_t hash);
+
 /* The place with this key, with one more user; PLACE_NONE: there is none. */
-uint32_t places_find(struct places *p, const uint32_t *key);
+uint32_t places_find(struct places *p, const uint32_t *key, uint32_t hash);
 
 /* A place with this key, which there is none of, and one user. Its texts are borrowed from r's.
  * There must be less than most. */
-uint32_t places_add(struct places *p, const uint32_t *key, const struct geo_record *r);
+uint32_t places_add(struct places *p, const uint32_t *key, uint32_t hash,
+		    const struct geo_record *r);
 
 /* One user less. PLACE_NONE: nothing happens. */
 void places_drop(struct places *p, uint32_t place);

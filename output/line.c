@@ -290,20 +290,28 @@ static char *put_place(char *p, int slot, const struct geo_info *g, int i)
 	return texts[i]->len ? put_text(p, (enum point_tag)slot, texts[i]) : p;
 }
 
-static inline char *put_src_place(char *p, int slot, const struct geo_info *g)
+/* Most places are shorter than two steps: copied whole, because how many it would take is hard to
+ * guess. */
+static inline char *put_written(char *p, const struct geo_written *w, int i)
 {
-	int i = slot - POINT_TAG_SRC_COUNTRY;
-	const struct geo_written *w;
+	const char *s = w->bytes + w->at[i];
+	size_t len = w->len[i];
+
+	memcpy(p, s, GEO_WRITTEN_PAD);
+	if (!LIKELY(len <= GEO_WRITTEN_PAD))
+		memcpy(p + GEO_WRITTEN_PAD, s + GEO_WRITTEN_PAD, len - GEO_WRITTEN_PAD);
+	return p + len;
+}
+
+static inline char *put_place_slot(char *p, int slot, const struct point *pt)
+{
+	bool dst = slot >= POINT_TAG_DST_COUNTRY;
+	const struct geo_info *g = dst ? pt->dst_geo : pt->src_geo;
+	int i = slot - (dst ? POINT_TAG_DST_COUNTRY : POINT_TAG_SRC_COUNTRY);
 
 	if (!g)
 		return p;
-	w = g->written;
-	return w ? put_padded(p, w->bytes + w->at[i], w->len[i]) : put_place(p, slot, g, i);
-}
-
-static inline char *put_dst_place(char *p, int slot, const struct geo_info *g)
-{
-	return put_src_place(p, slot - POINT_TAG_DST_COUNTRY + POINT_TAG_SRC_COUNTRY, g);
+	return LIKELY(g->written) ? put_written(p, g->written, i) : put_place(p, slot, g, i);
 }
 
 /* The slots that only netflow points have. */
@@ -349,11 +357,7 @@ static char *put_rare_slot(char *p, int slot, const struct point *pt)
 	case TAG_CONSTANT:
 		return p;
 	default:
-		if (slot >= POINT_TAG_PID && slot <= POINT_TAG_DST_DOMAIN)
-			return put_process_slot(p, slot, pt);
-		if (slot >= POINT_TAG_DST_COUNTRY)
-			return put_dst_place(p, slot, pt->dst_geo);
-		return put_src_place(p, slot, pt->src_geo);
+		return put_process_slot(p, slot, pt);
 	}
 }
 
@@ -379,6 +383,8 @@ static inline char *put_slot(struct line_encoder *e, char *p, int slot, const st
 	case POINT_TAG_DST_IP_TYPE:
 		return put_class(e, p, &pt->dst.addr);
 	default:
+		if (slot >= POINT_TAG_SRC_COUNTRY && slot <= POINT_TAG_DST_ASN)
+			return put_place_slot(p, slot, pt);
 		return put_rare_slot(p, slot, pt);
 	}
 }

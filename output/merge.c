@@ -716,7 +716,7 @@ static void end_cycle(void *ctx, uint64_t cycle_end_ns)
 
 struct point_sink merge_sink(struct merge *m)
 {
-	struct point_sink sink = {put_point, end_cycle, m};
+	struct point_sink sink = {.put = put_point, .end = end_cycle, .ctx = m};
 
 	return sink;
 }

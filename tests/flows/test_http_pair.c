@@ -27,7 +27,7 @@ static struct rig *start(size_t max_pending, uint32_t max_path)
 	struct points_config pc = {.max_netflow = 64,
 				   .max_transactions = 256,
 				   .full = on_full,
-				   .sink = {record_put, record_end, &g.r}};
+				   .sink = {.put = record_put, .end = record_end, .ctx = &g.r}};
 	struct http_pairs_config hc = {
 	    .max_pending = max_pending, .timeout_ns = 100, .max_path = max_path};
 	int i;

@@ -260,7 +260,7 @@ static void feed_open(struct feed *f)
 	struct points_config pc = {.max_netflow = 16,
 				   .max_transactions = 64,
 				   .dns_domain = true,
-				   .sink = {ignore_point, ignore_end, NULL}};
+				   .sink = {.put = ignore_point, .end = ignore_end}};
 	struct dns_pending_config dc = {.max_pending = 16, .timeout_ns = 5 * S};
 	struct ip_addr client = v4(10, 0, 0, 1), server = v4(10, 0, 0, 53);
 

@@ -22,6 +22,28 @@ static void on_full(void *ctx)
 	points_end(points, T);
 }
 
+static struct {
+	size_t blocks, seen, largest;
+} prepared;
+
+static const struct geo_info somewhere;
+
+static void prepare(void *ctx, struct point *p, size_t n)
+{
+	size_t i;
+
+	CHECK(ctx == &record);
+	CHECK(record.sums_only || record.n == prepared.seen); /* all before have been put */
+	for (i = 0; i < n; i++) {
+		CHECK(!p[i].src_geo && !p[i].dst_geo);
+		p[i].dst_geo = &somewhere;
+	}
+	prepared.blocks++;
+	prepared.seen += n;
+	if (n > prepared.largest)
+		prepared.largest = n;
+}
+
 static void start(bool fold, bool domain, size_t max_netflow, size_t max_transactions)
 {
 	struct points_config c = {.max_netflow = max_netflow,
@@ -29,9 +51,10 @@ static void start(bool fold, bool domain, size_t max_netflow, size_t max_transac
 				  .fold_client_port = fold,
 				  .dns_domain = domain,
 				  .full = on_full,
-				  .sink = {record_put, record_end, &record}};
+				  .sink = {record_put, record_end, &record, prepare}};
 
 	memset(&record, 0, sizeof(record));
+	memset(&prepared, 0, sizeof(prepared));
 	fulls = 0;
 	if (local_init(&local))
 		abort();
@@ -44,6 +67,7 @@ static void start(bool fold, bool domain, size_t max_netflow, size_t max_transac
 static void stop(void)
 {
 	CHECK_MSG(!record.broken, "%s", record.broken);
+	CHECK(record.sums_only || prepared.seen == record.n);
 	points_free(points);
 	local_destroy(&local);
 	record_free(&record);
@@ -230,6 +254,36 @@ static void test_full(void)
 	stop();
 }
 
+/* Points are shown in blocks before they go out, each with a text of its own, the longest there
+ * is. */
+static void test_blocks(void)
+{
+	struct ends e = ends_of("10.0.0.1", 40000, "8.8.8.8", 53);
+	enum { N = 2 * POINT_BLOCK + 3 };
+	char wire[255], want[5];
+	size_t i, at;
+
+	memset(wire, 1, sizeof(wire));
+	for (at = 0; at < 254; at += 64)
+		wire[at] = at == 192 ? 61 : 63;
+	wire[254] = 0;
+	start(true, true, 16, 2 * N);
+	for (i = 0; i < N; i++) {
+		wire[1] = (char)(128 + i);
+		add_dns(&e, wire, 255, 0, 1);
+	}
+	CHECK_INT(points_end(points, T), N);
+	CHECK_INT(prepared.blocks, 3);
+	CHECK_INT(prepared.largest, POINT_BLOCK);
+	for (i = 0; i < N; i++) {
+		snprintf(want, sizeof(want), "\\%d", (int)(128 + i));
+		CHECK(!memcmp(record.points[i].text, want, 4));
+		CHECK_INT(record.points[i].p.u.dnsflow.domain.len, 4 * 250 + 3);
+		CHECK(record.points[i].p.dst_geo == &somewhere);
+	}
+	stop();
+}
+
 static void test_local_limits(void)
 {
 	static struct ip_net nets[5000];
@@ -251,4 +305,5 @@ static void test_local_limits(void)
 
 TEST_MAIN({"which side is src", test_direction}, {"folding", test_fold},
 	  {"nanoseconds apart", test_ordinals}, {"without domain or question", test_no_domain},
-	  {"full tables", test_full}, {"many local addresses", test_local_limits})
+	  {"full tables", test_full}, {"blocks", test_blocks},
+	  {"many local addresses", test_local_limits})

@@ -315,7 +315,7 @@ static struct seen *run(const struct merge_config *config, uint64_t seed, uint32
 {
 	struct merge_config c = *config;
 	struct seen *s = seen_new(config);
-	struct point_sink next = {see_point, see_end, s}, sink;
+	struct point_sink next = {.put = see_point, .end = see_end, .ctx = s}, sink;
 	struct merge *m;
 	struct point p;
 	int i;
@@ -409,7 +409,7 @@ static void test_limit(void)
 	for (n = 100; n <= 1000; n += n == 100 ? 1 : 899) {
 		struct merge_config c = {.exclude = none, .max_series = 100, .max_points = 100000};
 		struct seen *s = seen_new(&c);
-		struct point_sink next = {see_point, see_end, s}, sink;
+		struct point_sink next = {.put = see_point, .end = see_end, .ctx = s}, sink;
 		struct merge *m;
 		struct point p;
 
@@ -448,7 +448,7 @@ static void test_exclude(void)
 	struct merge_config c = {
 	    .exclude = names, .nexclude = 3, .max_points = 10, .address_class = class_of};
 	struct seen *s = seen_new(&c);
-	struct point_sink next = {see_point, see_end, s}, sink;
+	struct point_sink next = {.put = see_point, .end = see_end, .ctx = s}, sink;
 	struct point p;
 	struct merge *m;
 	int i;
@@ -487,7 +487,7 @@ static void test_ordinals(void)
 	static const char *const names[] = {"src_ip", "path"};
 	struct merge_config c = {.exclude = names, .nexclude = 2, .max_points = 10};
 	struct seen *s = seen_new(&c);
-	struct point_sink next = {see_point, see_end, s}, sink;
+	struct point_sink next = {.put = see_point, .end = see_end, .ctx = s}, sink;
 	struct text paths[2] = {{"/a", 2}, {"/b", 2}};
 	struct point p;
 	struct merge *m;
