@@ -103,39 +103,28 @@ static const struct block6 blocks6[] = {
     BLOCK6(0xff00, 0, 0, 0, 8, ADDR_MULTICAST),       /* RFC 4291 */
 };
 
-/* By the first octet, where all that begins with it is of one class: that needs no search. MIXED:
- * it is not. (tests/geoip/test_address_class.c compares.) */
+/* By the first octet below 224, where not all that begins with it is public; 1 + the class. MIXED:
+ * what begins with it is of several. (tests/geoip/test_address_class.c compares.) */
 enum { MIXED = ADDR_CLASSES };
-static const uint8_t by_octet[256] = {
-    [0] = ADDR_OTHER,
-    [1 ... 9] = ADDR_PUBLIC,
-    [10] = ADDR_PRIVATE,
-    [11 ... 99] = ADDR_PUBLIC,
-    [100] = MIXED,
-    [101 ... 126] = ADDR_PUBLIC,
-    [127] = ADDR_LOOPBACK,
-    [128 ... 168] = ADDR_PUBLIC,
-    [169] = MIXED,
-    [170 ... 171] = ADDR_PUBLIC,
-    [172] = MIXED,
-    [173 ... 191] = ADDR_PUBLIC,
-    [192] = MIXED,
-    [193 ... 197] = ADDR_PUBLIC,
-    [198] = MIXED,
-    [199 ... 202] = ADDR_PUBLIC,
-    [203] = MIXED,
-    [204 ... 223] = ADDR_PUBLIC,
-    [224 ... 239] = ADDR_MULTICAST,
-    [240 ... 255] = ADDR_OTHER,
+static const uint8_t by_octet[224] = {
+    [0] = 1 + ADDR_OTHER,      [10] = 1 + ADDR_PRIVATE, [100] = 1 + MIXED,
+    [127] = 1 + ADDR_LOOPBACK, [169] = 1 + MIXED,       [172] = 1 + MIXED,
+    [192] = 1 + MIXED,         [198] = 1 + MIXED,       [203] = 1 + MIXED,
 };
 
 static enum addr_class class_of_v4(uint32_t v4)
 {
 	enum addr_class class = ADDR_PUBLIC;
+	unsigned int known;
 	size_t i;
 
-	if (by_octet[v4 >> 24] != MIXED)
-		return (enum addr_class)by_octet[v4 >> 24];
+	if (v4 >> 28 >= 14)
+		return v4 >> 28 == 14 ? ADDR_MULTICAST : ADDR_OTHER;
+	known = by_octet[v4 >> 24];
+	if (!known)
+		return ADDR_PUBLIC;
+	if (known != 1 + MIXED)
+		return (enum addr_class)(known - 1);
 	for (i = 0; i < sizeof(blocks4) / sizeof(blocks4[0]) && blocks4[i].first <= v4; i++)
 		if (v4 <= blocks4[i].last)
 			class = blocks4[i].class;
