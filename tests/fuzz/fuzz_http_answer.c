@@ -23,8 +23,10 @@ static char *take_line(const uint8_t **data, size_t *size)
 {
 	const uint8_t *end = *size ? memchr(*data, '\n', *size) : NULL;
 	size_t len = end ? (size_t)(end - *data) : *size;
-	char *line = len ? strndup((const char *)*data, len) : NULL;
+	char *line = len ? calloc(1, len + 1) : NULL; /* strndup(3) of a sanitizer reads on */
 
+	if (line)
+		memcpy(line, *data, len);
 	*data += end ? len + 1 : len;
 	*size -= end ? len + 1 : len;
 	return line;

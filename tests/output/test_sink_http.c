@@ -230,7 +230,7 @@ static const struct {
     {"HTTP/1.1 400 Bad Request\r\nX-Influxdb-Error: database is required\r\n"
      "Content-Length: 0\r\n\r\n",
      SINK_REFUSED, 0, 0, "set database", true},
-    {"HTTP/1.1 401 Unauthorized\r\nContent-Length: 31\r\n\r\n{\"error\":\"what is sesam-token?\"}",
+    {"HTTP/1.1 401 Unauthorized\r\nContent-Length: 32\r\n\r\n{\"error\":\"what is sesam-token?\"}",
      SINK_REFUSED, 0, 0, "what is ***-token?", true},
     {"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", SINK_SPLIT, 0, 0, "halves", true},
     {"HTTP/1.1 429 x\r\nretry-after: 7 \r\nContent-Length: 0\r\n\r\n", SINK_RETRY, 0, 7,
