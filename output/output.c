@@ -160,6 +160,7 @@ void output_reopen(struct output *o)
 {
 	pthread_mutex_lock(&o->lock);
 	o->reopen = true;
+	o->reopen_behind = o->made;
 	pthread_cond_signal(&o->work);
 	pthread_mutex_unlock(&o->lock);
 }

@@ -90,7 +90,8 @@ void output_lose(struct output *o, uint32_t points);
  * Their name, lossless and spool.dir do not change. */
 void output_change(struct output *o, const struct output_config *c);
 
-/* Reopen what the sink writes to, soon. */
+/* Reopen what the sink writes to, behind what was put so far (or at once, where that cannot be
+ * sent now). */
 void output_reopen(struct output *o);
 
 /* 0, -EPIPE (nobody reads any more), or the last error of a lossless one. */

@@ -97,6 +97,7 @@ struct output {
 	uint64_t queue_points;
 	uint64_t made, lost_queue; /* by the collector */
 	bool reopen, change, stop, stopped;
+	uint64_t reopen_behind; /* so many points made */
 	struct output_config next; /* of change */
 	uint64_t stop_ns;
 	int error;

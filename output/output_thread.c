@@ -463,13 +463,16 @@ static void obey(struct output *o)
 	char why[SINK_WHY_SIZE] = "";
 	struct output_config next;
 	struct sender *s = &o->s;
-	bool reopen, change;
+	bool reopen, change,
+	    stuck = s->gave_up || (s->state != OUTPUT_OK && s->state != OUTPUT_IDLE);
 
 	pthread_mutex_lock(&o->lock);
-	reopen = o->reopen;
+	reopen = o->reopen &&
+		 (stuck || o->made - o->queue_points - s->memory_points >= o->reopen_behind);
 	change = o->change;
 	next = o->next;
-	o->reopen = o->change = false;
+	o->reopen = o->reopen && !reopen;
+	o->change = false;
 	pthread_mutex_unlock(&o->lock);
 	if (change) {
 		struct sink *sink = next.sink;

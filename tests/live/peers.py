@@ -74,6 +74,7 @@ class Backend:
         self.store, self.faults, self.met = Store(), [], collections.Counter()
         self.problems, self.connections = [], set()
         self.requests, self.accepted, self.bytes, self.last = 0, 0, 0, None
+        self.gzipped = 0  # requests that were compressed
         self.failed = collections.Counter()
         self.lock, self.listener = threading.Lock(), None
         self.pause = 0  # seconds before each answer
@@ -153,6 +154,7 @@ class Backend:
         r.text = r.body
         if headers.get('content-encoding') == 'gzip':
             r.text = gzip.decompress(r.body)
+            self.gzipped += 1
         self.bytes += size
         self.last = r
         with self.lock:
