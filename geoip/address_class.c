@@ -103,10 +103,9 @@ static const struct block6 blocks6[] = {
     BLOCK6(0xff00, 0, 0, 0, 8, ADDR_MULTICAST),       /* RFC 4291 */
 };
 
-/* By the first octet, where all that begins with it is of one class: that needs no search. MIXED:
- * it is not. (tests/geoip/test_address_class.c compares.) */
+/* (tests/geoip/test_address_class.c compares.) */
 enum { MIXED = ADDR_CLASSES };
-static const uint8_t by_octet[256] = {
+const uint8_t addr_class_by_octet[256] = {
     [0] = ADDR_OTHER,
     [1 ... 9] = ADDR_PUBLIC,
     [10] = ADDR_PRIVATE,
@@ -134,8 +133,11 @@ static enum addr_class class_of_v4(uint32_t v4)
 	enum addr_class class = ADDR_PUBLIC;
 	size_t i;
 
-	if (by_octet[v4 >> 24] != MIXED)
-		return (enum addr_class)by_octet[v4 >> 24];
+	if (addr_class_by_octet[v4 >> 24] != MIXED)
+		return (enum addr_class)addr_class_by_octet[v4 >> 24];
+	/* what most hosts have; the table has nothing inside these two */
+	if (v4 >> 16 == V4(192, 168, 0, 0) >> 16 || v4 >> 20 == V4(172, 16, 0, 0) >> 20)
+		return ADDR_PRIVATE;
 	for (i = 0; i < sizeof(blocks4) / sizeof(blocks4[0]) && blocks4[i].first <= v4; i++)
 		if (v4 <= blocks4[i].last)
 			class = blocks4[i].class;
@@ -159,7 +161,7 @@ static enum addr_class class_of_v6(uint64_t high, uint64_t low)
 	return class;
 }
 
-enum addr_class addr_class_of(const struct ip_addr *a)
+enum addr_class addr_class_search(const struct ip_addr *a)
 {
 	uint64_t high = (uint64_t)load_be32(a->b) << 32 | load_be32(a->b + 4);
 	uint64_t low = (uint64_t)load_be32(a->b + 8) << 32 | load_be32(a->b + 12);
