@@ -8,8 +8,8 @@
 
 enum {
 	INDEX_FIRST = 1024,
-	/* From this size on pages are hit at random: worth a large page; below, a quiet host's memory
-	 * is worth more. */
+	/* From this size on pages are hit at random: worth a large page; below, a quiet host's
+	 * memory is worth more. */
 	INDEX_LARGE_BYTES = 32 << 20,
 };
 
@@ -57,7 +57,8 @@ static void put(struct index *ix, uint32_t hash, uint32_t rec1)
 	ix->slots[at].rec1 = rec1;
 }
 
-/* Level n+1 lies right behind level n and is twice as large. */
+/* Level n+1 lies right behind level n and is twice as large. A level once left is not used again.
+ */
 static void grow(struct index *ix)
 {
 	struct index_slot *old = ix->slots;
@@ -68,7 +69,6 @@ static void grow(struct index *ix)
 	for (i = 0; i < old_size; i++)
 		if (old[i].rec1)
 			put(ix, old[i].hash, old[i].rec1);
-	memset(old, 0, old_size * sizeof(*old));
 }
 
 void index_insert(struct index *ix, uint32_t hash, uint32_t rec)

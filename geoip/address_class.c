@@ -103,28 +103,49 @@ static const struct block6 blocks6[] = {
     BLOCK6(0xff00, 0, 0, 0, 8, ADDR_MULTICAST),       /* RFC 4291 */
 };
 
-/* By the first octet below 224, where not all that begins with it is public; 1 + the class. MIXED:
- * what begins with it is of several. (tests/geoip/test_address_class.c compares.) */
-enum { MIXED = ADDR_CLASSES };
-static const uint8_t by_octet[224] = {
-    [0] = 1 + ADDR_OTHER,      [10] = 1 + ADDR_PRIVATE, [100] = 1 + MIXED,
-    [127] = 1 + ADDR_LOOPBACK, [169] = 1 + MIXED,       [172] = 1 + MIXED,
-    [192] = 1 + MIXED,         [198] = 1 + MIXED,       [203] = 1 + MIXED,
+/* (tests/geoip/test_address_class.c compares.) */
+enum {
+	MIXED = ADDR_CLASSES,
+	/* short, for the table */
+	L = ADDR_LOOPBACK,
+	V = ADDR_PRIVATE,
+	M = ADDR_MULTICAST,
+	P = ADDR_PUBLIC,
+	O = ADDR_OTHER,
+	X = MIXED,
 };
+
+/* clang-format off */
+const uint8_t addr_class_by_octet[256] = {
+    O, P, P, P, P, P, P, P, P, P, V, P, P, P, P, P, /* 0 */
+    P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, /* 16 */
+    P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, /* 32 */
+    P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, /* 48 */
+    P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, /* 64 */
+    P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, /* 80 */
+    P, P, P, P, X, P, P, P, P, P, P, P, P, P, P, P, /* 96 */
+    P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, L, /* 112 */
+    P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, /* 128 */
+    P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, /* 144 */
+    P, P, P, P, P, P, P, P, P, X, P, P, X, P, P, P, /* 160 */
+    P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, /* 176 */
+    X, P, P, P, P, P, X, P, P, P, P, X, P, P, P, P, /* 192 */
+    P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, /* 208 */
+    M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, /* 224 */
+    O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, /* 240 */
+};
+/* clang-format on */
 
 static enum addr_class class_of_v4(uint32_t v4)
 {
 	enum addr_class class = ADDR_PUBLIC;
-	unsigned int known;
 	size_t i;
 
-	if (v4 >> 28 >= 14)
-		return v4 >> 28 == 14 ? ADDR_MULTICAST : ADDR_OTHER;
-	known = by_octet[v4 >> 24];
-	if (!known)
-		return ADDR_PUBLIC;
-	if (known != 1 + MIXED)
-		return (enum addr_class)(known - 1);
+	if (addr_class_by_octet[v4 >> 24] != MIXED)
+		return (enum addr_class)addr_class_by_octet[v4 >> 24];
+	/* what most hosts have; the table has nothing inside these two */
+	if (v4 >> 16 == V4(192, 168, 0, 0) >> 16 || v4 >> 20 == V4(172, 16, 0, 0) >> 20)
+		return ADDR_PRIVATE;
 	for (i = 0; i < sizeof(blocks4) / sizeof(blocks4[0]) && blocks4[i].first <= v4; i++)
 		if (v4 <= blocks4[i].last)
 			class = blocks4[i].class;
@@ -148,7 +169,7 @@ static enum addr_class class_of_v6(uint64_t high, uint64_t low)
 	return class;
 }
 
-enum addr_class addr_class_of(const struct ip_addr *a)
+enum addr_class addr_class_search(const struct ip_addr *a)
 {
 	uint64_t high = (uint64_t)load_be32(a->b) << 32 | load_be32(a->b + 4);
 	uint64_t low = (uint64_t)load_be32(a->b + 8) << 32 | load_be32(a->b + 12);

@@ -21,6 +21,18 @@ enum addr_class {
 /* "loopback", "private", "multicast", "public", "other". */
 extern const char *const addr_class_names[ADDR_CLASSES];
 
-enum addr_class addr_class_of(const struct ip_addr *a);
+/* By an IPv4 address's first octet, where all that begins with it is of one class; ADDR_CLASSES
+ * where it is not. */
+extern const uint8_t addr_class_by_octet[256];
+
+/* By the tables of blocks. */
+enum addr_class addr_class_search(const struct ip_addr *a);
+
+static inline enum addr_class addr_class_of(const struct ip_addr *a)
+{
+	if (addr_is_v4(a) && addr_class_by_octet[a->b[12]] != ADDR_CLASSES)
+		return (enum addr_class)addr_class_by_octet[a->b[12]];
+	return addr_class_search(a);
+}
 
 #endif

@@ -8,6 +8,7 @@
 
 int geo_cache_init(struct geo_cache *c, size_t most)
 {
+	size_t i;
 	int err;
 
 	memset(c, 0, sizeof(*c));
@@ -15,7 +16,8 @@ int geo_cache_init(struct geo_cache *c, size_t most)
 		return -EINVAL;
 	c->most = (uint32_t)most;
 	c->newest = c->oldest = CACHE_NONE;
-	siphash_key_random(&c->key);
+	for (i = 0; i < sizeof(c->key) / sizeof(c->key[0]); i++)
+		siphash_key_random(&c->key[i]);
 	c->entries = mem_map(most, sizeof(*c->entries));
 	if (!c->entries)
 		return -errno;
@@ -45,23 +47,16 @@ void geo_cache_clear(struct geo_cache *c)
 	c->newest = c->oldest = CACHE_NONE;
 }
 
-uint32_t geo_cache_hash(const struct geo_cache *c, const struct ip_addr *a)
-{
-	uint64_t words[2];
-
-	memcpy(words, a->b, sizeof(words));
-	return (uint32_t)siphash_words(&c->key, words, 2);
-}
-
-void geo_cache_prefetch(const struct geo_cache *c, uint32_t hash)
+uint32_t geo_cache_prefetch(const struct geo_cache *c, uint32_t hash)
 {
 	uint32_t at, rec;
 
 	INDEX_FIND(&c->index, hash, at, rec)
 	{
 		__builtin_prefetch(&c->entries[rec]);
-		return;
+		return rec;
 	}
+	return CACHE_NONE;
 }
 
 static void unlink_entry(struct geo_cache *c, const struct geo_entry *e)
@@ -90,24 +85,33 @@ static void link_newest(struct geo_cache *c, struct geo_entry *e)
 	c->newest = rec;
 }
 
-struct geo_entry *geo_cache_find(struct geo_cache *c, const struct ip_addr *a, uint32_t hash)
+static struct geo_entry *search(struct geo_cache *c, const struct ip_addr *a, uint32_t hash)
 {
 	uint32_t at, rec;
 
 	INDEX_FIND(&c->index, hash, at, rec)
 	{
-		struct geo_entry *e = &c->entries[rec];
-
-		if (!addr_equal(&e->addr, a))
-			continue;
-		/* Its place in the order is four other lines of memory: not for every use. */
-		if (c->added - e->moved > c->most / 4) {
-			unlink_entry(c, e);
-			link_newest(c, e);
-		}
-		return e;
+		if (addr_equal(&c->entries[rec].addr, a))
+			return &c->entries[rec];
 	}
 	return NULL;
+}
+
+struct geo_entry *geo_cache_find(struct geo_cache *c, const struct ip_addr *a, uint32_t hash,
+				 uint32_t likely)
+{
+	struct geo_entry *e = likely == CACHE_NONE ? NULL : &c->entries[likely];
+
+	/* It may be another's by now; an address is never in two entries, and all below `used` are
+	 * in use. */
+	if (!e || !addr_equal(&e->addr, a))
+		e = search(c, a, hash);
+	/* Its place in the order is four other lines of memory: not for every use. */
+	if (e && c->added - e->moved > c->most / 4) {
+		unlink_entry(c, e);
+		link_newest(c, e);
+	}
+	return e;
 }
 
 struct geo_entry *geo_cache_add(struct geo_cache *c, const struct ip_addr *a, uint32_t hash)

@@ -225,6 +225,12 @@ static void fill_table(struct database *db, struct filling *f, uint32_t checked)
 				db->table[prefix * span + i] = node;
 			continue;
 		}
+		if (bits == TABLE_BITS - 1) {
+			for (side = 0; side < 2; side++)
+				db->table[prefix << 1 | side] = read_side(
+				    db->map + (size_t)node * (db->bits / 4), db->bits, side);
+			continue;
+		}
 		for (side = 2; side-- > 0;) { /* the first side on top */
 			f->waiting[f->n].node =
 			    read_side(db->map + (size_t)node * (db->bits / 4), db->bits, side);
@@ -445,8 +451,7 @@ void database_prefetch(const struct database *db, uint32_t record)
 	__builtin_prefetch(p + 64);
 }
 
-int database_read(const struct database *db, uint32_t record, unsigned int wanted,
-		  struct geo_record *r)
+int database_read(struct database *db, uint32_t record, unsigned int wanted, struct geo_record *r)
 {
 	struct geo_record copy = *r;
 	int err = layout_read(&db->layout, &db->data, record - SEPARATOR_BYTES, wanted, &copy);

@@ -39,7 +39,7 @@ void database_prefetch(const struct database *db, uint32_t record);
 
 /* Add what the record (not 0) says, among the fields `wanted`, to r. 0, or FL_EMALFORMED: a damaged
  * record; r is as before. */
-int database_read(const struct database *db, uint32_t record, unsigned int wanted,
+int database_read(struct database *db, uint32_t record, unsigned int wanted,
 		  struct geo_record *r) MUST_CHECK;
 
 unsigned int database_fields(const struct database *db); /* bits 1 << enum geo_field */

@@ -353,7 +353,7 @@ static void find_places(struct geoip *g, struct newcomers *nc)
 static void find_entries(struct geoip *g, const struct ip_addr *const *a, size_t n,
 			 struct geo_entry **entries, struct newcomers *nc)
 {
-	uint32_t hash[GEOIP_BLOCK];
+	uint32_t hash[GEOIP_BLOCK], likely[GEOIP_BLOCK];
 	struct geo_entry *e;
 	size_t i;
 
@@ -362,9 +362,9 @@ static void find_entries(struct geoip *g, const struct ip_addr *const *a, size_t
 		index_prefetch(&g->cache.index, hash[i]);
 	}
 	for (i = 0; i < n; i++)
-		geo_cache_prefetch(&g->cache, hash[i]);
+		likely[i] = geo_cache_prefetch(&g->cache, hash[i]);
 	for (i = 0; i < n; i++) {
-		e = geo_cache_find(&g->cache, a[i], hash[i]);
+		e = geo_cache_find(&g->cache, a[i], hash[i], likely[i]);
 		if (!e) {
 			e = geo_cache_add(&g->cache, a[i], hash[i]);
 			places_drop(&g->places, e->place);

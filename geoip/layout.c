@@ -119,6 +119,7 @@ static void add_place(struct layout *l, unsigned int number)
 			node = add_child(l, node, at, len);
 		if (!node)
 			return;
+		l->nodes[node].fields |= (uint8_t)(1u << places[number].field);
 		at += len;
 		at += *at == '.';
 	}
@@ -133,6 +134,7 @@ void layout_settle(struct layout *l, uint64_t keep)
 	unsigned int i;
 
 	memset(l->nodes, 0, sizeof(l->nodes[0]));
+	memset(l->memos, 0, sizeof(l->memos));
 	l->n = 1;
 	l->fields = 0;
 	for (i = 0; i < PLACES; i++)
@@ -207,7 +209,7 @@ static bool take_text(const struct mmdb_value *v, const struct place *place, str
 	if (v->type != MMDB_TYPE_STRING)
 		return false;
 	/* IPinfo's org is "AS64500 Example Ltd" */
-	if (!strcmp(place->path, "org") && !parse_asn(v, &asn, &skip))
+	if (place->path[0] == 'o' && !strcmp(place->path, "org") && !parse_asn(v, &asn, &skip))
 		skip = 0;
 	if (v->size == skip || (v->size == 1 && v->p[0] == '-'))
 		return false;
@@ -278,7 +280,7 @@ static bool take_value(const struct mmdb_value *v, const struct place *place, st
 /* ---- the walk over a record */
 
 struct walk {
-	const struct layout *layout;
+	struct layout *layout;
 	const struct mmdb_data *data;
 	unsigned int wanted; /* fields */
 	bool probing;        /* try each place, also where a better one is known */
@@ -304,24 +306,56 @@ static void take_place(struct walk *w, unsigned int place, const struct mmdb_val
 
 static int walk_value(struct walk *w, unsigned int node, size_t *at, unsigned int depth);
 
+/* The key at *at, which moves behind it: what node it leads to (0: none). */
+static int walk_key(struct walk *w, unsigned int node, size_t *at, unsigned int *child)
+{
+	const struct mmdb_data *d = w->data;
+	struct layout_memo *memo = NULL;
+	struct mmdb_value key;
+	unsigned int bytes;
+	size_t target = 0;
+	int err;
+
+	if (*at < d->size && d->size - *at >= MMDB_QUICK_BYTES &&
+	    d->bytes[*at] >> 5 == MMDB_TYPE_POINTER) {
+		target = mmdb_pointer(d->bytes + *at, &bytes);
+		memo = &w->layout->memos[(target ^ target >> 6 ^ node * 11) % LAYOUT_MEMOS];
+		if (memo->key == target && memo->from1 == node + 1) {
+			*child = memo->child;
+			*at += bytes;
+			return 0;
+		}
+	}
+	err = mmdb_value_read(d, *at, &key);
+	if (err)
+		return err;
+	if (key.type != MMDB_TYPE_STRING)
+		return FL_EMALFORMED;
+	*at = key.next;
+	*child = find_child(w->layout, node, key.p, key.size);
+	if (memo) {
+		memo->key = (uint32_t)target;
+		memo->from1 = (uint8_t)(node + 1);
+		memo->child = (uint8_t)*child;
+	}
+	return 0;
+}
+
 static int walk_map(struct walk *w, unsigned int node, uint32_t pairs, size_t *at,
 		    unsigned int depth)
 {
-	struct mmdb_value key;
 	unsigned int child;
 	uint32_t i;
 	int err = 0;
 
 	for (i = 0; i < pairs && !err; i++) {
-		err = mmdb_value_read(w->data, *at, &key);
+		err = walk_key(w, node, at, &child);
 		if (err)
 			return err;
-		if (key.type != MMDB_TYPE_STRING)
-			return FL_EMALFORMED;
-		*at = key.next;
-		child = find_child(w->layout, node, key.p, key.size);
-		err =
-		    child ? walk_value(w, child, at, depth + 1) : mmdb_values_skip(w->data, at, 1);
+		if (child && w->layout->nodes[child].fields & w->wanted)
+			err = walk_value(w, child, at, depth + 1);
+		else
+			err = mmdb_values_skip(w->data, at, 1);
 	}
 	return err;
 }
@@ -366,7 +400,7 @@ static int walk_value(struct walk *w, unsigned int node, size_t *at, unsigned in
 	return err;
 }
 
-int layout_probe(const struct layout *l, const struct mmdb_data *d, size_t at, uint64_t *found)
+int layout_probe(struct layout *l, const struct mmdb_data *d, size_t at, uint64_t *found)
 {
 	struct geo_record r;
 	struct walk w = {l, d, ~0u, true, &r};
@@ -379,7 +413,7 @@ int layout_probe(const struct layout *l, const struct mmdb_data *d, size_t at, u
 	return err;
 }
 
-int layout_read(const struct layout *l, const struct mmdb_data *d, size_t at, unsigned int wanted,
+int layout_read(struct layout *l, const struct mmdb_data *d, size_t at, unsigned int wanted,
 		struct geo_record *r)
 {
 	struct walk w = {l, d, wanted & ~r->has, false, r};

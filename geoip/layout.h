@@ -3,7 +3,7 @@
  * Every maker arranges its records differently. layout.c lists the places known for each field,
  * best first. A layout begins with all of them; shown some of the database's records
  * (layout_probe) it is then cut down (layout_settle) to the places that this database has, so
- * that a lookup compares few keys, in one pass.
+ * that a lookup compares few keys, in one pass. Belongs to one thread, and to one data section.
  */
 #ifndef GEOIP_LAYOUT_H
 #define GEOIP_LAYOUT_H
@@ -34,6 +34,7 @@ enum {
 	LAYOUT_LANGUAGE_MAX = 16, /* bytes of a language's name, such as "pt-BR" */
 	LAYOUT_NODES_MAX = 80,
 	LAYOUT_KEY_MAX = 32,
+	LAYOUT_MEMOS = 64,
 };
 
 /* The wanted keys as a tree. */
@@ -42,6 +43,13 @@ struct layout_node {
 	uint8_t len;
 	uint8_t child, sibling; /* number of a node; 0: none */
 	uint8_t place;          /* 1 + number in the list of places; 0: only on the way to others */
+	uint8_t fields;         /* bits 1 << enum geo_field: what it or a node below can give */
+};
+
+/* Makers write a key once and point to it: which node it leads to from which, found before. */
+struct layout_memo {
+	uint32_t key;         /* offset of the key's text */
+	uint8_t from1, child; /* from: number of the node + 1; 0: empty */
 };
 
 struct layout {
@@ -49,6 +57,7 @@ struct layout {
 	unsigned int n;
 	unsigned int fields; /* bits 1 << enum geo_field: what the nodes can give */
 	char language[LAYOUT_LANGUAGE_MAX + 1];
+	struct layout_memo memos[LAYOUT_MEMOS];
 };
 
 /* What one record says, or several merged. A bit in `has` for each field. Texts are borrowed from
@@ -67,7 +76,7 @@ struct geo_record {
 void layout_init(struct layout *l, const char *language);
 
 /* Look at the record at offset at and note in *places what it has. 0, or FL_EMALFORMED. */
-int layout_probe(const struct layout *l, const struct mmdb_data *d, size_t at,
+int layout_probe(struct layout *l, const struct mmdb_data *d, size_t at,
 		 uint64_t *places) MUST_CHECK;
 
 /* Keep only these places. */
@@ -76,7 +85,7 @@ void layout_settle(struct layout *l, uint64_t places);
 /* Add to r the fields of `wanted` (bits) that the record at offset at has. Never replaces what r
  * has before. 0, or FL_EMALFORMED: then r has what came before the damage, which nobody should
  * use. */
-int layout_read(const struct layout *l, const struct mmdb_data *d, size_t at, unsigned int wanted,
+int layout_read(struct layout *l, const struct mmdb_data *d, size_t at, unsigned int wanted,
 		struct geo_record *r) MUST_CHECK;
 
 #endif

@@ -18,17 +18,6 @@ static uint64_t read_be(struct wire *w, unsigned int bytes)
 	return n;
 }
 
-/* Where a pointer points to: its size class is in bits 3 and 4 of the control byte, and the classes
- * begin where the one before ends. */
-static size_t pointer_target(struct wire *w, uint8_t control)
-{
-	static const uint32_t first[] = {0, 2048, 526336, 0};
-	unsigned int class = control >> 3 & 3;
-	uint64_t high = class == 3 ? 0 : control & 7;
-
-	return (size_t)((high << (8 * (class + 1)) | read_be(w, class + 1)) + first[class]);
-}
-
 static uint32_t payload_size(struct wire *w, uint8_t control)
 {
 	uint32_t size = control & 31;
@@ -42,14 +31,55 @@ static uint32_t payload_size(struct wire *w, uint8_t control)
 	return size;
 }
 
-/* One value where it stands. A pointer's target goes to v->inside. */
-static int read_raw(const struct mmdb_data *d, size_t at, struct mmdb_value *v)
+/* Nearly all that there is: pointers, short texts, numbers and small maps. False: it is something
+ * else, or too near the end. */
+static inline bool read_quick(const struct mmdb_data *d, size_t at, struct mmdb_value *v)
+{
+	const uint8_t *p = d->bytes + at;
+	unsigned int bytes, size;
+
+	if (d->size - at < MMDB_QUICK_BYTES || p[0] < 1 << 5)
+		return false;
+	size = p[0] & 31;
+	v->type = p[0] >> 5;
+	v->size = 0;
+	v->p = NULL;
+	v->inside = v->next = 0;
+	if (v->type == MMDB_TYPE_POINTER) {
+		v->inside = mmdb_pointer(p, &bytes);
+		v->next = at + bytes;
+		return true;
+	}
+	if (size >= 29 || (v->type == MMDB_TYPE_DOUBLE && size != 8))
+		return false;
+	v->size = size;
+	if (v->type == MMDB_TYPE_MAP) {
+		v->inside = at + 1;
+		return true;
+	}
+	v->p = p + 1;
+	v->next = at + 1 + size;
+	return true;
+}
+
+/* A pointer, also in the last bytes. */
+static int read_pointer(const struct mmdb_data *d, size_t at, struct mmdb_value *v)
+{
+	uint8_t copy[5] = {0};
+	size_t left = d->size - at;
+	unsigned int bytes;
+
+	memcpy(copy, d->bytes + at, left < sizeof(copy) ? left : sizeof(copy));
+	v->inside = mmdb_pointer(copy, &bytes);
+	v->next = at + bytes;
+	return bytes > left ? FL_EMALFORMED : 0;
+}
+
+static int read_any(const struct mmdb_data *d, size_t at, struct mmdb_value *v)
 {
 	struct wire w;
 	uint8_t control;
 
-	if (at >= d->size)
-		return FL_EMALFORMED;
 	wire_init(&w, d->bytes + at, d->size - at);
 	control = wire_u8(&w);
 	v->type = control >> 5;
@@ -58,9 +88,7 @@ static int read_raw(const struct mmdb_data *d, size_t at, struct mmdb_value *v)
 	v->inside = 0;
 	v->next = 0;
 	if (v->type == MMDB_TYPE_POINTER) {
-		v->inside = pointer_target(&w, control);
-		v->next = (size_t)(w.p - d->bytes);
-		return w.bad ? FL_EMALFORMED : 0;
+		return read_pointer(d, at, v);
 	}
 	if (!v->type)
 		v->type = 7 + wire_u8(&w);
@@ -79,6 +107,14 @@ static int read_raw(const struct mmdb_data *d, size_t at, struct mmdb_value *v)
 	v->p = wire_bytes(&w, v->type == MMDB_TYPE_BOOLEAN ? 0 : v->size);
 	v->next = (size_t)(w.p - d->bytes);
 	return w.bad ? FL_EMALFORMED : 0;
+}
+
+/* One value where it stands. A pointer's target goes to v->inside. */
+static inline int read_raw(const struct mmdb_data *d, size_t at, struct mmdb_value *v)
+{
+	if (at >= d->size)
+		return FL_EMALFORMED;
+	return read_quick(d, at, v) ? 0 : read_any(d, at, v);
 }
 
 int mmdb_value_read(const struct mmdb_data *d, size_t at, struct mmdb_value *v)

@@ -14,6 +14,7 @@
 
 #include "common/error.h"
 #include "common/text.h"
+#include "common/wire.h"
 
 enum mmdb_type {
 	MMDB_TYPE_POINTER = 1,
@@ -43,6 +44,21 @@ struct mmdb_value {
 	size_t inside;    /* of a map or array: offset of its first key or element */
 	size_t next; /* offset behind the value; 0: behind its contents, a map or array in place */
 };
+
+/* Values shorter than this are read without looking at the end, where so many bytes are left. */
+enum { MMDB_QUICK_BYTES = 32 };
+
+/* Where the pointer at p leads to, and how many bytes it has; there are five to read. Its size
+ * class is in bits 3 and 4 of the control byte, and the classes begin where the one before ends. */
+static inline size_t mmdb_pointer(const uint8_t *p, unsigned int *bytes)
+{
+	static const uint32_t first[] = {0, 2048, 526336, 0};
+	unsigned int class = p[0] >> 3 & 3;
+	uint64_t n = (uint64_t)(p[0] & 7) << 32 | load_be32(p + 1);
+
+	*bytes = class + 2;
+	return class == 3 ? (uint32_t)n : (size_t)(n >> (8 * (3 - class))) + first[class];
+}
 
 /* The value at offset at; a pointer is followed. 0, or FL_EMALFORMED. */
 int mmdb_value_read(const struct mmdb_data *d, size_t at, struct mmdb_value *v) MUST_CHECK;

@@ -303,12 +303,9 @@ static inline char *put_written(char *p, const struct geo_written *w, int i)
 	return p + len;
 }
 
-static inline char *put_place_slot(char *p, int slot, const struct point *pt)
+/* The i-th of a place's slots. */
+static inline char *put_place_slot(char *p, int slot, const struct geo_info *g, int i)
 {
-	bool dst = slot >= POINT_TAG_DST_COUNTRY;
-	const struct geo_info *g = dst ? pt->dst_geo : pt->src_geo;
-	int i = slot - (dst ? POINT_TAG_DST_COUNTRY : POINT_TAG_SRC_COUNTRY);
-
 	if (!g)
 		return p;
 	return LIKELY(g->written) ? put_written(p, g->written, i) : put_place(p, slot, g, i);
@@ -382,9 +379,11 @@ static inline char *put_slot(struct line_encoder *e, char *p, int slot, const st
 		return put_port(p, &pt->dst);
 	case POINT_TAG_DST_IP_TYPE:
 		return put_class(e, p, &pt->dst.addr);
+	case POINT_TAG_SRC_COUNTRY ... POINT_TAG_SRC_ASN:
+		return put_place_slot(p, slot, pt->src_geo, slot - POINT_TAG_SRC_COUNTRY);
+	case POINT_TAG_DST_COUNTRY ... POINT_TAG_DST_ASN:
+		return put_place_slot(p, slot, pt->dst_geo, slot - POINT_TAG_DST_COUNTRY);
 	default:
-		if (slot >= POINT_TAG_SRC_COUNTRY && slot <= POINT_TAG_DST_ASN)
-			return put_place_slot(p, slot, pt);
 		return put_rare_slot(p, slot, pt);
 	}
 }
