@@ -379,9 +379,17 @@ static inline char *put_slot(struct line_encoder *e, char *p, int slot, const st
 		return put_port(p, &pt->dst);
 	case POINT_TAG_DST_IP_TYPE:
 		return put_class(e, p, &pt->dst.addr);
-	case POINT_TAG_SRC_COUNTRY ... POINT_TAG_SRC_ASN:
+	case POINT_TAG_SRC_COUNTRY:
+	case POINT_TAG_SRC_PROVINCE:
+	case POINT_TAG_SRC_CITY:
+	case POINT_TAG_SRC_ISP:
+	case POINT_TAG_SRC_ASN:
 		return put_place_slot(p, slot, pt->src_geo, slot - POINT_TAG_SRC_COUNTRY);
-	case POINT_TAG_DST_COUNTRY ... POINT_TAG_DST_ASN:
+	case POINT_TAG_DST_COUNTRY:
+	case POINT_TAG_DST_PROVINCE:
+	case POINT_TAG_DST_CITY:
+	case POINT_TAG_DST_ISP:
+	case POINT_TAG_DST_ASN:
 		return put_place_slot(p, slot, pt->dst_geo, slot - POINT_TAG_DST_COUNTRY);
 	default:
 		return put_rare_slot(p, slot, pt);
