@@ -60,8 +60,8 @@ check-config) ! grep -q mistake "\$2" || { echo "\$2:1:1: unknown key 'mistake'"
 status) echo "flowline 9.9 on $1"; [ $4 != 3 ] || echo "! output influx does not deliver"; exit $4 ;;
 esac
 EOF
+	chmod +x "$bin"/* # before there are links to programs of the system
 	for t in sh rm mkdir cp cat date sleep sed head grep env; do ln -s "$(command -v $t)" "$bin/$t"; done
-	chmod +x "$bin"/*
 }
 # only the stubs
 sed -i 's/^\(FLEET_DIR=.*\):\/usr\/bin:\/bin$/\1/' "$tmp/bin/ssh"
