@@ -55,8 +55,30 @@ def same(what, got, want):
             fail('%s: %r: %r, wanted %r' % (what, k, got.get(k), want.get(k)))
 
 
+def attempt(name, function):
+    """Run one test: 'pass', 'skip' or 'fail', having printed the line that says so."""
+    del problems[:]
+    begin = time.time()
+    try:
+        function()
+    except Skip as e:
+        print('skip %s: %s' % (name, e))
+        return 'skip'
+    except Exception:
+        fail(traceback.format_exc())
+    finally:
+        stop_processes()
+        while endings:
+            endings.pop()()
+    print('%s %s (%.1f s)' % ('not ok' if problems else 'ok', name, time.time() - begin))
+    for p in problems[:20]:
+        print('    ' + p.replace('\n', '\n    '))
+    return 'fail' if problems else 'pass'
+
+
 def main(tests, setup=None):
-    """Run [(name, function)], or those whose name holds an argument; never returns."""
+    """Run [(name, function)], or those whose name holds an argument; never returns. These tests are about
+    real time on a machine that others use: one that fails is tried once more, and the log says so."""
     counts = collections.Counter()
     tests = [t for t in tests if not sys.argv[1:] or any(a in t[0] for a in sys.argv[1:])]
     try:
@@ -68,28 +90,12 @@ def main(tests, setup=None):
         print('0 passed, 0 failed, %d skipped' % len(tests))
         sys.exit(77)
     for name, function in tests:
-        del problems[:]
-        begin = time.time()
-        try:
-            function()
-        except Skip as e:
-            print('skip %s: %s' % (name, e))
-            counts['skip'] += 1
-            continue
-        except Exception:
-            fail(traceback.format_exc())
-        finally:
-            stop_processes()
-            while endings:
-                endings.pop()()
-        if problems:
-            counts['fail'] += 1
-            print('not ok %s (%.1f s)' % (name, time.time() - begin))
-            for p in problems[:20]:
-                print('    ' + p.replace('\n', '\n    '))
-        else:
-            counts['pass'] += 1
-            print('ok %s (%.1f s)' % (name, time.time() - begin))
+        result = attempt(name, function)
+        if result == 'fail':
+            result = attempt(name, function)
+            if result == 'pass':
+                print('again %s: it failed once, and passed when it was tried again' % name)
+        counts[result] += 1
         sys.stdout.flush()
     print('%d passed, %d failed, %d skipped' % (counts['pass'], counts['fail'], counts['skip']))
     sys.exit(1 if counts['fail'] else 0 if counts['pass'] else 77)
