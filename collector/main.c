@@ -13,7 +13,7 @@
 static int usage_failed(const struct options *o)
 {
 	const unsigned int with_help =
-	    COMMAND_READ | COMMAND_RUN | COMMAND_FILTERS | COMMAND_STATUS;
+	    COMMAND_READ | COMMAND_RUN | COMMAND_FILTERS | COMMAND_STATUS | COMMAND_DOCTOR;
 
 	options_log_errors(o);
 	if (o->misused && (o->command & with_help))
@@ -21,12 +21,6 @@ static int usage_failed(const struct options *o)
 	else if (o->misused)
 		log_error("'flowline --help' shows how it is used");
 	return EXIT_USAGE;
-}
-
-static void say_unread(void *ctx, const struct conf_setting *s)
-{
-	(void)ctx;
-	log_warn("%s is set, but this version does not use it yet", s->path);
 }
 
 static int dispatch(const struct options *o)
@@ -40,6 +34,8 @@ static int dispatch(const struct options *o)
 		return command_run(o);
 	case COMMAND_STATUS:
 		return command_status(o);
+	case COMMAND_DOCTOR:
+		return command_doctor(o);
 	case COMMAND_FILTERS:
 		return command_filters(o);
 	case COMMAND_CHECK:
@@ -76,9 +72,6 @@ int main(int argc, char **argv)
 		status = usage_failed(&options);
 	} else {
 		log_set_level((enum log_level)options.conf.log.level);
-		if ((options.command & (COMMAND_READ | COMMAND_RUN)) &&
-		    conf_each_unread(&options.conf, say_unread, NULL))
-			log_error("memory was refused");
 		status = dispatch(&options);
 	}
 	options_free(&options);

@@ -50,17 +50,10 @@ static int keep_old(struct conf *next, const struct conf *now)
 	return 0;
 }
 
-static void say_unread(void *ctx, const struct conf_setting *s)
-{
-	(void)ctx;
-	log_warn("%s is set, but this version does not use it yet", s->path);
-}
-
 static int compare(struct reload *r, const struct options *now)
 {
 	if (conf_diff(&now->conf, &r->o->conf, differs, r) < 0 ||
-	    keep_old(&r->o->conf, &now->conf) || options_from_conf(r->o) ||
-	    conf_each_unread(&r->o->conf, say_unread, NULL)) {
+	    keep_old(&r->o->conf, &now->conf) || options_from_conf(r->o)) {
 		log_error("memory was refused: the old configuration stays");
 		return -ENOMEM;
 	}

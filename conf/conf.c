@@ -129,24 +129,6 @@ int conf_diff(const struct conf *before, const struct conf *now,
 	return n;
 }
 
-int conf_each_unread(const struct conf *c, void (*say)(void *ctx, const struct conf_setting *s),
-		     void *ctx)
-{
-	struct conf initial;
-	size_t i;
-	int err = conf_default(&initial);
-
-	for (i = 0; i < conf_schema.n && err >= 0; i++) {
-		const struct conf_setting *s = &conf_schema.settings[i];
-
-		err = s->flags & CONF_LATER ? compare(s, &initial, c) : 0;
-		if (err > 0)
-			say(ctx, s);
-	}
-	conf_free(&initial);
-	return err < 0 ? err : 0;
-}
-
 size_t conf_each_clash(const struct conf *c,
 		       void (*tell)(void *ctx, const char *path, const char *other,
 				    const char *text),

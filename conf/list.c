@@ -7,30 +7,13 @@
 
 enum { PIECE_SIZE = 4608 };
 
-static bool is_text(const struct conf_setting *s)
-{
-	switch (s->type) {
-	case CONF_STRING:
-	case CONF_WORD:
-	case CONF_IFACE:
-	case CONF_LABEL:
-	case CONF_URL:
-	case CONF_PROXY:
-	case CONF_ADDRESS:
-	case CONF_HEADER:
-		return true;
-	default:
-		return false;
-	}
-}
-
 void conf_item_free(const struct conf_setting *s, void *at)
 {
 	struct conf_output *out = at;
 	struct conf_tag *tag = at;
 	char *text;
 
-	if (is_text(s)) {
+	if (conf_is_text(s)) {
 		memcpy(&text, at, sizeof(text));
 		free(text);
 	} else if (s->type == CONF_TAG) {
@@ -59,7 +42,7 @@ int conf_item_copy(const struct conf_setting *s, void *to, const void *from)
 	char *text, *copy;
 	int err = 0;
 
-	if (is_text(s)) {
+	if (conf_is_text(s)) {
 		memcpy(&text, from, sizeof(text));
 		err = copy_text(&copy, text);
 		memcpy(to, &copy, sizeof(copy));
@@ -144,7 +127,7 @@ static bool same_item(const struct conf_setting *s, const void *a, const void *b
 	const struct ip_net *na = a, *nb = b;
 	const char *x, *y;
 
-	if (is_text(s)) {
+	if (conf_is_text(s)) {
 		memcpy(&x, a, sizeof(x));
 		memcpy(&y, b, sizeof(y));
 		return !strcmp(x, y);

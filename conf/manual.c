@@ -225,8 +225,6 @@ void conf_print_manual(FILE *out)
 		print_labelled(out, "Such as", s->example);
 		if (s->flags & CONF_RESTART)
 			fputs(".br\nA change counts after a restart.\n", out);
-		if (s->flags & CONF_LATER)
-			fputs(".br\nNot used by this version yet.\n", out);
 		if (s->flags & CONF_SECRET)
 			fprintf(out, ".br\n.B %s_file\nnames a file that holds it.\n", s->path);
 		if (s->type == CONF_EXCLUDE)

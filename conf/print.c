@@ -162,6 +162,24 @@ static void print_number(FILE *out, const struct conf_setting *s, const void *at
 		fprintf(out, "%zu", count);
 }
 
+/* Types whose value is a text. */
+static void print_string(FILE *out, const struct conf_setting *s, const char *text, bool secrets)
+{
+	switch (s->type) {
+	case CONF_URL:
+	case CONF_PROXY:
+		print_place(out, text ? text : "", secrets);
+		break;
+	case CONF_HEADER:
+		print_header(out, text, secrets);
+		break;
+	default:
+		if (text && *text && s->flags & CONF_SECRET && !secrets)
+			text = "***";
+		print_text(out, text ? text : "");
+	}
+}
+
 static void print_item(FILE *out, const struct conf_setting *s, const void *at, bool secrets)
 {
 	const struct conf_tag *tag = at;
@@ -181,31 +199,12 @@ static void print_item(FILE *out, const struct conf_setting *s, const void *at, 
 		print_number(out, s, at);
 		break;
 	case CONF_PERCENT:
+		memcpy(&word, at, sizeof(word));
+		fprintf(out, "%u%%", word);
+		break;
 	case CONF_ENUM:
 		memcpy(&word, at, sizeof(word));
-		if (s->type == CONF_PERCENT)
-			fprintf(out, "%u%%", word);
-		else
-			fputs(s->words[word], out);
-		break;
-	case CONF_URL:
-	case CONF_PROXY:
-		memcpy(&text, at, sizeof(text));
-		print_place(out, text ? text : "", secrets);
-		break;
-	case CONF_HEADER:
-		memcpy(&text, at, sizeof(text));
-		print_header(out, text, secrets);
-		break;
-	case CONF_STRING:
-	case CONF_WORD:
-	case CONF_IFACE:
-	case CONF_LABEL:
-	case CONF_ADDRESS:
-		memcpy(&text, at, sizeof(text));
-		print_text(out, !text                                           ? ""
-				: (s->flags & CONF_SECRET) && !secrets && *text ? "***"
-										: text);
+		fputs(s->words[word], out);
 		break;
 	case CONF_PORT:
 		memcpy(&port, at, sizeof(port));
@@ -225,6 +224,9 @@ static void print_item(FILE *out, const struct conf_setting *s, const void *at, 
 	case CONF_OUTPUT:
 		print_output(out, at, secrets);
 		break;
+	default:
+		memcpy(&text, at, sizeof(text));
+		print_string(out, s, text, secrets);
 	}
 }
 
@@ -255,15 +257,27 @@ static void print_words(FILE *out, const struct conf_setting *s)
 		fprintf(out, "%s%s", !i ? "" : s->words[i + 1] ? ", " : " or ", s->words[i]);
 }
 
+/* What is wanted, of types that need no number to say it. */
+static const char *const wanted[] = {
+    [CONF_BOOL] = "true or false",
+    [CONF_PORT] = "a list of ports, 1 to 65535",
+    [CONF_NET] = "a list of networks or addresses",
+    [CONF_TAG] = "a map of names and values",
+    [CONF_IFACE] = "a list of names or patterns (*, ?, [])",
+    [CONF_EXCLUDE] = "a list of rules",
+    [CONF_URL] = "http://HOST[:PORT][/PATH][?QUERY] or https://...",
+    [CONF_PROXY] = "[SCHEME://][USER:PASSWORD@]HOST:PORT",
+    [CONF_ADDRESS] = "HOST:PORT",
+    [CONF_HEADER] = "a list of 'NAME: VALUE'",
+    [CONF_STRING] = "a text",
+};
+
 void conf_range_print(FILE *out, const struct conf_setting *s)
 {
 	char least[CONF_UNIT_SIZE], most[CONF_UNIT_SIZE];
 	bool duration = s->type == CONF_DURATION;
 
 	switch (s->type) {
-	case CONF_BOOL:
-		fputs("true or false", out);
-		break;
 	case CONF_COUNT:
 		fprintf(out, "%s%" PRIu64 " to %" PRIu64, s->flags & CONF_AUTO ? "auto, or " : "",
 			s->least, s->most);
@@ -277,27 +291,12 @@ void conf_range_print(FILE *out, const struct conf_setting *s)
 	case CONF_PERCENT:
 		fprintf(out, "%" PRIu64 "%% to %" PRIu64 "%%", s->least, s->most);
 		break;
-	case CONF_ENUM:
-		print_words(out, s);
-		break;
 	case CONF_WORD:
 		fputs("a list out of ", out);
 		print_words(out, s);
 		break;
-	case CONF_PORT:
-		fputs("a list of ports, 1 to 65535", out);
-		break;
-	case CONF_NET:
-		fputs("a list of networks or addresses", out);
-		break;
-	case CONF_TAG:
-		fputs("a map of names and values", out);
-		break;
-	case CONF_IFACE:
-		fputs("a list of names or patterns (*, ?, [])", out);
-		break;
-	case CONF_EXCLUDE:
-		fputs("a list of rules", out);
+	case CONF_ENUM:
+		print_words(out, s);
 		break;
 	case CONF_OUTPUT:
 		fprintf(out, "a list of 1 to %zu outputs", s->items_most);
@@ -305,21 +304,11 @@ void conf_range_print(FILE *out, const struct conf_setting *s)
 	case CONF_LABEL:
 		fprintf(out, "letters, digits and . - _ :, at most %" PRIu64, s->most);
 		break;
-	case CONF_URL:
-		fputs("http://HOST[:PORT][/PATH][?QUERY] or https://...", out);
-		break;
-	case CONF_PROXY:
-		fputs("[SCHEME://][USER:PASSWORD@]HOST:PORT", out);
-		break;
-	case CONF_ADDRESS:
-		fputs("HOST:PORT", out);
-		break;
-	case CONF_HEADER:
-		fputs("a list of 'NAME: VALUE'", out);
-		break;
-	case CONF_STRING:
-		fputs(s->flags & CONF_LIST ? "a list of texts" : "a text", out);
-		break;
+	default:
+		if (s->type == CONF_STRING && s->flags & CONF_LIST)
+			fputs("a list of texts", out);
+		else
+			fputs(wanted[s->type], out);
 	}
 }
 
@@ -346,8 +335,6 @@ static void print_doc(FILE *out, const struct conf_setting *s)
 	fputs(s->doc, out);
 	if (s->flags & CONF_RESTART)
 		fputs(" A change counts after a restart.", out);
-	if (s->flags & CONF_LATER)
-		fputs(" Not used by this version yet.", out);
 	if (s->flags & CONF_SECRET)
 		fprintf(out, " %s_file names a file that holds it.", s->path);
 }

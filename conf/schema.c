@@ -16,6 +16,7 @@
 
 /* In the order of the enums of conf.h. */
 static const char *const modes[] = {"auto", "packet", "socket", "probe", NULL};
+static const char *const narrow[] = {"auto", "always", "never", NULL};
 static const char *const tunnels[] = {"inner", "outer", NULL};
 static const char *const paths[] = {"raw", "template", "off", NULL};
 static const char *const key_fields[] = {"field", "tag", NULL};
@@ -78,10 +79,11 @@ static const struct conf_setting settings[] = {
     {"interval", CONF_DURATION, 0, AT(interval_ns), SEC, 24 * HR, 0, "60s", "10s", NULL,
      "Length of a cycle: points are written at its end."},
 
-    {"capture.mode", CONF_ENUM, CONF_RESTART | CONF_LATER, AT(capture.mode), 0, 0, 0, "auto",
-     "packet", modes,
-     "How traffic is watched. auto takes the best that works on this kernel; packet reads "
-     "headers from a packet ring; socket and probe (the kernel's own counters) are reserved."},
+    {"capture.mode", CONF_ENUM, CONF_RESTART, AT(capture.mode), 0, 0, 0, "auto", "packet", modes,
+     "How traffic is watched. packet reads the headers of all packets; socket takes TCP's numbers "
+     "from the kernel's sockets (sock_diag) and reads few TCP packets; probe also has eBPF probes "
+     "say who connects and why it failed. auto takes the best that works here, and so does a mode "
+     "that cannot be had: flowline doctor tells why."},
     {"capture.interfaces", CONF_IFACE, CONF_LIST, AT(capture.interfaces), 0, 0, CONF_IFACES_MOST,
      "", "[eth*, wg0, '!eth9']", NULL,
      "Interfaces to watch, as patterns; one that begins with ! excludes, and wants quotes. With "
@@ -95,6 +97,19 @@ static const struct conf_setting settings[] = {
      "Memory for packets on the way from the kernel, for each interface named. Bursts need more."},
     {"capture.tunnels", CONF_ENUM, 0, AT(capture.tunnels), 0, 0, 0, "outer", "inner", tunnels,
      "inner looks into VXLAN and Geneve; outer counts them as UDP flows."},
+
+    {"kernel.narrow", CONF_ENUM, CONF_RESTART, AT(kernel.narrow), 0, 0, 0, "auto", "never", narrow,
+     "With capture.mode socket or probe: packets that the kernel's own counters make needless are "
+     "not read. auto reads all of them on a host that forwards packets, where address translation "
+     "hides which connection is whose; always is for a host that forwards but does not translate."},
+    {"kernel.count_udp", CONF_ENUM, CONF_RESTART, AT(kernel.count_udp), 0, 0, 0, "auto", "always",
+     narrow,
+     "With capture.mode probe: an eBPF filter counts UDP in the kernel, and copies only DNS. It "
+     "costs more for other packets than the filter without, so auto takes it while there are more "
+     "than some thousand UDP packets a second."},
+    {"kernel.btf_path", CONF_STRING, CONF_RESTART, AT(kernel.btf_path), 0, 3800, 0, "",
+     "/var/lib/flowline/vmlinux.btf", NULL,
+     "The kernel's type information for probes, where /sys/kernel/btf/vmlinux is not there."},
 
     {"flows.max_flows", CONF_COUNT, CONF_AUTO | CONF_RESTART, AT(flows.max_flows), 64, 1 << 24, 0,
      "auto", "262144", NULL,

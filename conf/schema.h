@@ -40,7 +40,6 @@ enum {
 	CONF_AUTO = 1 << 2,    /* a count that may be "auto": 0 */
 	CONF_RESTART = 1 << 3, /* cannot change while running */
 	CONF_SECRET = 1 << 4,  /* KEY_file names a file that holds it; never shown */
-	CONF_LATER = 1 << 5,   /* checked, but nothing reads it yet */
 };
 
 struct conf_setting {
@@ -87,9 +86,5 @@ const struct conf_section *conf_section_find(const char *path);
 const struct conf_setting *conf_setting_find(const struct conf_group *g, const char *path);
 
 bool conf_setting_restarts(const struct conf_setting *s);
-
-/* Call once for each setting that differs from its default and is not read by this version yet. */
-int conf_each_unread(const struct conf *c, void (*say)(void *ctx, const struct conf_setting *s),
-		     void *ctx) MUST_CHECK;
 
 #endif

@@ -100,6 +100,23 @@ void conf_format_size(uint64_t bytes, char out[CONF_UNIT_SIZE])
 	format_with_unit(bytes, size_units, out);
 }
 
+bool conf_is_text(const struct conf_setting *s)
+{
+	switch (s->type) {
+	case CONF_STRING:
+	case CONF_WORD:
+	case CONF_IFACE:
+	case CONF_LABEL:
+	case CONF_URL:
+	case CONF_PROXY:
+	case CONF_ADDRESS:
+	case CONF_HEADER:
+		return true;
+	default:
+		return false;
+	}
+}
+
 size_t conf_item_size(const struct conf_setting *s)
 {
 	switch (s->type) {
@@ -113,15 +130,6 @@ size_t conf_item_size(const struct conf_setting *s)
 	case CONF_PERCENT:
 	case CONF_ENUM:
 		return sizeof(unsigned int);
-	case CONF_STRING:
-	case CONF_WORD:
-	case CONF_IFACE:
-	case CONF_LABEL:
-	case CONF_URL:
-	case CONF_PROXY:
-	case CONF_ADDRESS:
-	case CONF_HEADER:
-		return sizeof(char *);
 	case CONF_PORT:
 		return sizeof(uint16_t);
 	case CONF_NET:
@@ -132,8 +140,9 @@ size_t conf_item_size(const struct conf_setting *s)
 		return sizeof(struct conf_exclude);
 	case CONF_OUTPUT:
 		return sizeof(struct conf_output);
+	default: /* texts */
+		return sizeof(char *);
 	}
-	return 0;
 }
 
 static int no_memory(const struct conf_place *place)
@@ -470,15 +479,6 @@ int conf_item_parse(const struct conf_setting *s, const char *text, void *to,
 			return FL_EUSAGE;
 		memcpy(to, &word, sizeof(word));
 		return 0;
-	case CONF_STRING:
-	case CONF_WORD:
-	case CONF_IFACE:
-	case CONF_LABEL:
-	case CONF_URL:
-	case CONF_PROXY:
-	case CONF_ADDRESS:
-	case CONF_HEADER:
-		return parse_string(s, text, to, place);
 	case CONF_PORT:
 		return parse_port(text, to, place, s->example);
 	case CONF_NET:
@@ -489,6 +489,8 @@ int conf_item_parse(const struct conf_setting *s, const char *text, void *to,
 		return conf_output_parse(text, to, place);
 	case CONF_EXCLUDE:
 		break;
+	default: /* texts */
+		return parse_string(s, text, to, place);
 	}
 	conf_complain(place, "want a list of rules, such as %s", s->example);
 	return FL_EUSAGE;

@@ -23,6 +23,9 @@ enum { CONF_UNIT_SIZE = 32 };
 void conf_format_duration(uint64_t ns, char out[CONF_UNIT_SIZE]);
 void conf_format_size(uint64_t bytes, char out[CONF_UNIT_SIZE]);
 
+/* Is its value (of a list: an item) a char * of its own? */
+bool conf_is_text(const struct conf_setting *s);
+
 /* Bytes that one value takes (of a list: one item). */
 size_t conf_item_size(const struct conf_setting *s);
 
