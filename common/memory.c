@@ -2,6 +2,7 @@
 #include "common/memory.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <sys/mman.h>
 
@@ -45,4 +46,11 @@ void mem_drop(void *p, size_t n, size_t size)
 void mem_hint_large(void *p, size_t n, size_t size)
 {
 	(void)madvise(p, region(n, size), MADV_HUGEPAGE); /* EINVAL where the kernel has none */
+}
+
+void mem_trim(void)
+{
+#ifdef HAVE_MALLOC_TRIM /* not musl */
+	malloc_trim(0);
+#endif
 }

@@ -17,4 +17,8 @@ void mem_hint_large(void *p, size_t n, size_t size);
 /* Give the pages behind a region back to the kernel; they read as zeros again. */
 void mem_drop(void *p, size_t n, size_t size);
 
+/* Much was allocated and freed again: give what malloc(3) keeps of it back to the kernel, where the
+ * C library can. */
+void mem_trim(void);
+
 #endif

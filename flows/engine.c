@@ -70,7 +70,7 @@ static int make_tables(struct engine *e)
 	e->dirty = malloc(c->max_flows * sizeof(*e->dirty));
 	if (!e->decoder.fragments || !e->points || !e->dirty || flow_table_init(&e->table, &ft) ||
 	    tcp_init(&e->tcp, c->max_flows / 4 + 4096) || roles_init(&e->roles, &e->local) ||
-	    local_init(&e->local))
+	    local_init(&e->local) || local_init(&e->narrow))
 		return -ENOMEM;
 	dc.points = hc.points = e->points;
 	e->dns = dns_pending_new(&dc);
@@ -119,6 +119,7 @@ void engine_free(struct engine *e)
 	points_free(e->points);
 	names_free(e->names);
 	local_destroy(&e->local);
+	local_destroy(&e->narrow);
 	fragments_free(e->decoder.fragments);
 	free(e);
 }
@@ -216,7 +217,7 @@ static void report_dirty(struct engine *e)
 	e->ndirty = 0;
 }
 
-static void mark_dirty(struct engine *e, uint32_t n)
+void engine_mark_dirty(struct engine *e, uint32_t n)
 {
 	if (e->ndirty == e->config.max_flows)
 		report_dirty(e);
@@ -338,7 +339,7 @@ static void advance(struct engine *e, uint64_t t)
 		e->now_ns = t;
 }
 
-/* What make_room() cannot foresee: the end of many transactions or flows at once. */
+/* What engine_make_room() cannot foresee: the end of many transactions or flows at once. */
 static void on_points_full(void *ctx)
 {
 	struct engine *e = ctx;
@@ -348,8 +349,7 @@ static void on_points_full(void *ctx)
 	e->stats.cycles++;
 }
 
-/* The tables of points are nearly full: the cycle ends early, nothing is lost. */
-static void make_room(struct engine *e)
+void engine_make_room(struct engine *e)
 {
 	if (points_room(e->points, e->ndirty + 4 * BATCH, BATCH))
 		return;
@@ -363,7 +363,11 @@ static void count_udp_payload(struct engine *e, struct flow *f, const struct pac
 {
 	uint16_t p0, p1;
 
-	if (!pkt->payload_cap || !key_has_dns_port(e, &pkt->key))
+	if (!key_has_dns_port(e, &pkt->key)) {
+		e->stats.packets_udp += pkt->packets;
+		return;
+	}
+	if (!pkt->payload_cap)
 		return;
 	p0 = flow_key_port(&pkt->key, 0);
 	p1 = flow_key_port(&pkt->key, 1);
@@ -437,8 +441,6 @@ static void name_flow(struct engine *e, const struct flow *f, struct flow_cold *
 	names_hold(e->names, c->name);
 }
 
-static void flow_begins(struct engine *e, uint32_t n, const struct packet *pkt);
-
 /* A flow that is left out; false where this packet begins another connection of the same ports. */
 static bool skip_excluded(struct engine *e, uint32_t n, const struct packet *pkt)
 {
@@ -454,7 +456,7 @@ static bool skip_excluded(struct engine *e, uint32_t n, const struct packet *pkt
 		c->owner[0] = c->owner[1] = 0;
 		if (e->names)
 			names_release(e->names, c->name);
-		flow_begins(e, n, pkt);
+		engine_flow_begins(e, n, pkt);
 		if (!(f->state & FLOW_EXCLUDED))
 			return false;
 	}
@@ -470,22 +472,27 @@ static bool skip_excluded(struct engine *e, uint32_t n, const struct packet *pkt
 	return true;
 }
 
-static void flow_begins(struct engine *e, uint32_t n, const struct packet *pkt)
+void engine_flow_begins(struct engine *e, uint32_t n, const struct packet *pkt)
 {
 	struct flow *f = &e->table.flows[n];
 	struct flow_cold *c = &e->table.cold[n];
+	struct engine_begin b = {&f->key, pkt->time_ns, 0, pkt->tcp_flags & TCP_SYN};
 	struct ip_addr a;
-	unsigned int ends = 0;
 	int end;
 
 	if (flow_key_proto(&f->key) == PROTO_TCP)
 		f->state |= FLOW_TCP;
 	c->name = NAMES_NONE;
-	if (exclude_match(e->config.exclude, &f->key)) {
+	if (exclude_match(e->config.exclude, &f->key) ||
+	    (pkt->time_ns < e->own_until_ns && engine_is_own(e, &f->key))) {
 		f->state |= FLOW_EXCLUDED;
 		flow_table_set_class(&e->table, n,
 				     FLOW_AGE_UDP); /* known again at its next packet */
 		return;
+	}
+	if (f->state & FLOW_TCP && local_any(&e->narrow) && engine_is_narrow(e, &f->key)) {
+		tcp_narrow_begin(&e->tcp, f, c);
+		e->kernel_stats.narrowed++;
 	}
 	if (e->names && names_stats(e->names)->names)
 		name_flow(e, f, c, pkt);
@@ -494,10 +501,10 @@ static void flow_begins(struct engine *e, uint32_t n, const struct packet *pkt)
 	for (end = 0; end < 2; end++) {
 		flow_key_addr(&f->key, end, &a);
 		if (local_has(&e->local, &a))
-			ends |= 1U << end;
+			b.ends |= 1U << end;
 	}
-	if (ends)
-		e->config.new_flow(e->config.owner_ctx, &f->key, ends);
+	if (b.ends)
+		e->config.new_flow(e->config.owner_ctx, &b, c->owner);
 }
 
 /* The flow's ports are used again: what was counted is the connection's before, whose roles may
@@ -516,9 +523,9 @@ static void connection_anew(struct engine *e, uint32_t n, const struct packet *p
 		names_release(e->names, c->name);
 	tcp_restart(&e->tcp, f, c, pkt->time_ns);
 	c->owner[0] = c->owner[1] = 0;
-	flow_begins(e, n, pkt);
+	engine_flow_begins(e, n, pkt);
 	f->packets[pkt->end] += pkt->packets;
-	mark_dirty(e, n);
+	engine_mark_dirty(e, n);
 }
 
 static void count_tcp(struct engine *e, uint32_t n, const struct packet *pkt)
@@ -526,11 +533,14 @@ static void count_tcp(struct engine *e, uint32_t n, const struct packet *pkt)
 	struct flow *f = &e->table.flows[n];
 	struct flow_cold *c = &e->table.cold[n];
 	enum flow_age_class class;
-	bool hole;
+	bool hole = false;
 
 	if (__builtin_expect(pkt->tcp_flags & TCP_SYN, 0) && tcp_is_reuse(f, c, pkt))
 		connection_anew(e, n, pkt);
-	hole = tcp_update(&e->tcp, f, c, pkt);
+	if (__builtin_expect(f->state & FLOW_NARROW, 0))
+		tcp_narrow_update(&e->tcp, f, c, pkt);
+	else
+		hole = tcp_update(&e->tcp, f, c, pkt);
 	if (__builtin_expect((pkt->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK), 0))
 		roles_learn(&e->roles, &f->key, pkt->end);
 	if (f->state & FLOW_STREAM) {
@@ -541,8 +551,11 @@ static void count_tcp(struct engine *e, uint32_t n, const struct packet *pkt)
 			stream_segment(e->streams, f, c, pkt);
 	}
 	class = tcp_age_class(f);
-	if (class != f->age_class)
-		flow_table_set_class(&e->table, n, class);
+	if (class == f->age_class)
+		return;
+	flow_table_set_class(&e->table, n, class);
+	if (class == FLOW_AGE_CLOSED && e->connect_errors)
+		engine_await_error(e, f, c);
 }
 
 static void count_packet(struct engine *e, const struct packet *pkt, uint32_t guess)
@@ -554,7 +567,7 @@ static void count_packet(struct engine *e, const struct packet *pkt, uint32_t gu
 	n = flow_table_get(&e->table, pkt, guess, &created);
 	f = &e->table.flows[n];
 	if (created)
-		flow_begins(e, n, pkt);
+		engine_flow_begins(e, n, pkt);
 	if (__builtin_expect(f->state & FLOW_EXCLUDED, 0) && skip_excluded(e, n, pkt))
 		return;
 	if (pkt->iface && flow_is_duplicate(f, &e->table.cold[n], &e->table.sights[n], pkt)) {
@@ -565,7 +578,7 @@ static void count_packet(struct engine *e, const struct packet *pkt, uint32_t gu
 	f->last_ns = pkt->time_ns;
 	f->packets[pkt->end] += pkt->packets;
 	if (!(f->state & FLOW_DIRTY))
-		mark_dirty(e, n);
+		engine_mark_dirty(e, n);
 	if (f->state & FLOW_TCP)
 		count_tcp(e, n, pkt);
 	else
@@ -581,7 +594,7 @@ static void count_batch(struct engine *e)
 		if (guess[i] != FLOW_NONE)
 			__builtin_prefetch(&e->table.cold[guess[i]], 1);
 	}
-	make_room(e);
+	engine_make_room(e);
 	for (i = 0; i < e->npackets; i++) {
 		advance(e, e->packets[i].time_ns);
 		count_packet(e, &e->packets[i], guess[i]);
@@ -651,7 +664,7 @@ void engine_frames(struct engine *e, const struct frame *frames, size_t n)
 void engine_tick(struct engine *e, uint64_t now_ns)
 {
 	advance(e, now_ns);
-	make_room(e);
+	engine_make_room(e);
 }
 
 void engine_end_cycle(struct engine *e, uint64_t now_ns)
@@ -674,7 +687,7 @@ void engine_finish(struct engine *e, uint64_t end_ns)
 
 /* --- what the collector knows of flows -------------------------------------------------------- */
 
-static uint32_t find_flow(const struct engine *e, const struct flow_key *key)
+uint32_t engine_find_flow(const struct engine *e, const struct flow_key *key)
 {
 	uint32_t at, n;
 
@@ -686,7 +699,7 @@ static uint32_t find_flow(const struct engine *e, const struct flow_key *key)
 
 bool engine_set_owner(struct engine *e, const struct flow_key *key, int end, uint32_t owner)
 {
-	uint32_t n = find_flow(e, key);
+	uint32_t n = engine_find_flow(e, key);
 
 	if (n != FLOW_NONE)
 		e->table.cold[n].owner[end] = owner;
@@ -700,7 +713,7 @@ void engine_set_exclude(struct engine *e, const struct exclude *x)
 
 void engine_exclude_flow(struct engine *e, const struct flow_key *key)
 {
-	uint32_t n = find_flow(e, key);
+	uint32_t n = engine_find_flow(e, key);
 	struct flow *f = &e->table.flows[n == FLOW_NONE ? 0 : n];
 	struct flow_cold *c = &e->table.cold[n == FLOW_NONE ? 0 : n];
 	uint64_t packets;
@@ -711,21 +724,12 @@ void engine_exclude_flow(struct engine *e, const struct flow_key *key)
 		stream_close(e->streams, f, c);
 	if (f->state & FLOW_TCP)
 		tcp_end(&e->tcp, f, c, FLOW_END_EVICTED);
+	c->notes = 0;
 	packets = (uint64_t)f->packets[0] + f->packets[1];
 	e->stats.packets_parsed -= packets;
 	e->stats.packets_excluded += packets;
 	flow_clear_counts(f, c);
 	f->state = (f->state & ~(uint32_t)FLOW_DIRTY) | FLOW_EXCLUDED;
-}
-
-void engine_set_tcp(struct engine *e, const struct flow_key *key, int end,
-		    const struct engine_tcp *tcp)
-{
-	uint32_t n = find_flow(e, key);
-
-	if (n != FLOW_NONE && e->table.flows[n].state & FLOW_DIRTY)
-		tcp_kernel_figures(&e->table.flows[n], &e->table.cold[n], end, tcp->rtt_us,
-				   tcp->rtt_var_us, tcp->retransmits);
 }
 
 const struct engine_stats *engine_stats(const struct engine *e)

@@ -25,6 +25,14 @@
 #include "flows/packet.h"
 #include "flows/point.h"
 
+/* A flow that was seen for the first time. */
+struct engine_begin {
+	const struct flow_key *key;
+	uint64_t time_ns;  /* of its first packet */
+	unsigned int ends; /* bit 0: end 0 of the key is local, bit 1: end 1 */
+	bool syn;          /* a connection begins here */
+};
+
 struct engine_config {
 	uint64_t interval_ns; /* length of a cycle */
 	size_t max_flows;     /* hard cap; a full table ends its least recently seen flow */
@@ -42,10 +50,10 @@ struct engine_config {
 	size_t max_names;   /* for dst_domain; 0: off */
 	/* Flows left out; borrowed, see engine_set_exclude(). NULL: none. */
 	const struct exclude *exclude;
-	/* A flow was seen for the first time; ends: bit 0: end 0 of the key is local, bit 1: end 1.
-	 * Not called where no end is. NULL: nobody wants to know. May not call back into the
-	 * engine. */
-	void (*new_flow)(void *ctx, const struct flow_key *key, unsigned int ends);
+	/* A flow begins of which an end is local. NULL: nobody wants to know. owner: of each end, 0;
+	 * what is known already is to be set here: before engine_set_owner() is called, another
+	 * connection may have the ports. May not call back into the engine. */
+	void (*new_flow)(void *ctx, const struct engine_begin *b, uint32_t owner[2]);
 	/* The cycle ends now: a chance for engine_set_tcp(), engine_set_owner() and listeners.
 	 * NULL: none. */
 	void (*before_end)(void *ctx);
@@ -104,6 +112,12 @@ void engine_set_exclude(struct engine *e, const struct exclude *x);
  * is no more. */
 void engine_exclude_flow(struct engine *e, const struct flow_key *key);
 
+/* What begins before until_ns on 127.0.0.1 with this port at one of its ends is left out: the
+ * collector's own. The last ENGINE_OWN_PORTS of them are known. */
+enum { ENGINE_OWN_PORTS = 32 };
+
+void engine_exclude_own(struct engine *e, uint16_t port, uint64_t until_ns);
+
 /* What the kernel itself counted for the TCP connection whose local end is `end`: wins over what
  * the packets tell. To be called before the cycle's end. */
 struct engine_tcp {
@@ -130,6 +144,7 @@ struct engine_stats {
 	uint64_t packets_unknown;   /* link or network protocol that is not looked into */
 	uint64_t packets_duplicate; /* the same packet on a second interface */
 	uint64_t packets_excluded;  /* of flows that are left out */
+	uint64_t packets_udp;       /* of those parsed: UDP of other ports than DNS's */
 	uint64_t bytes_seen;        /* on the wire */
 	uint64_t fragments, fragments_orphaned, fragments_lost;
 	uint64_t flows_created, flows_evicted, flows_active;

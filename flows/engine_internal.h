@@ -8,6 +8,7 @@
 #include "flows/flow_table.h"
 #include "flows/fragment.h"
 #include "flows/http_pair.h"
+#include "flows/kernel.h"
 #include "flows/local.h"
 #include "flows/names.h"
 #include "flows/points.h"
@@ -25,6 +26,12 @@ struct engine {
 	struct tcp tcp;
 	struct roles roles;
 	struct local local;
+	struct local narrow;                  /* connections with an end here are narrowed */
+	uint16_t own_ports[ENGINE_OWN_PORTS]; /* engine_exclude_own(); a ring */
+	unsigned int nown;
+	uint64_t own_until_ns;
+	bool connect_errors; /* the errno of a failed connect comes from the kernel */
+	struct kernel_stats kernel_stats;
 	struct names *names; /* NULL: off */
 	struct points *points;
 	struct dns_pending *dns;
@@ -53,5 +60,30 @@ static inline uint64_t engine_boundary(const struct engine *e, uint64_t t)
 
 /* The ports of the configuration, instead of those before. */
 void engine_set_dns_ports(struct engine *e, const uint16_t *ports, size_t n);
+
+/* Is it the collector's own connection (engine_exclude_own())? */
+bool engine_is_own(const struct engine *e, const struct flow_key *key);
+
+/* --- engine.c, for kernel.c --- */
+
+/* FLOW_NONE: there is none. */
+uint32_t engine_find_flow(const struct engine *e, const struct flow_key *key);
+
+/* A flow whose first packet is pkt. Its memory is fresh, or tcp_restart() was called. */
+void engine_flow_begins(struct engine *e, uint32_t n, const struct packet *pkt);
+
+/* The flow, not FLOW_DIRTY so far, has something for this cycle's points. */
+void engine_mark_dirty(struct engine *e, uint32_t n);
+
+/* The tables of points are nearly full: the cycle ends early, nothing is lost. */
+void engine_make_room(struct engine *e);
+
+/* --- kernel.c, for engine.c --- */
+
+/* Is one of the ends in e->narrow? */
+bool engine_is_narrow(const struct engine *e, const struct flow_key *key);
+
+/* The connection has ended: where it was an attempt of a local client, its errno is waited for. */
+void engine_await_error(const struct engine *e, struct flow *f, struct flow_cold *c);
 
 #endif

@@ -60,3 +60,28 @@ void engine_reconfigure(struct engine *e, const struct engine_config *c)
 	if (end_ns < e->cycle_end_ns)
 		e->cycle_end_ns = end_ns;
 }
+
+void engine_exclude_own(struct engine *e, uint16_t port, uint64_t until_ns)
+{
+	e->own_ports[e->nown++ % ENGINE_OWN_PORTS] = port;
+	if (until_ns > e->own_until_ns)
+		e->own_until_ns = until_ns;
+}
+
+bool engine_is_own(const struct engine *e, const struct flow_key *key)
+{
+	static const uint8_t localhost[4] = {127, 0, 0, 1};
+	struct ip_addr lo, a, b;
+	unsigned int i;
+
+	addr_from_v4(&lo, localhost);
+	flow_key_addr(key, 0, &a);
+	flow_key_addr(key, 1, &b);
+	if (!addr_equal(&a, &lo) || !addr_equal(&b, &lo))
+		return false;
+	for (i = 0; i < e->nown && i < ENGINE_OWN_PORTS; i++)
+		if (e->own_ports[i] == flow_key_port(key, 0) ||
+		    e->own_ports[i] == flow_key_port(key, 1))
+			return true;
+	return false;
+}

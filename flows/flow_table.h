@@ -42,6 +42,22 @@ enum flow_state {
 	FLOW_RETRIED = 1 << 24,  /* sent its SYN or SYN-ACK again: no RTT from it */
 	FLOW_STREAM = 1 << 26,   /* flow_cold.stream is in use */
 	FLOW_EXCLUDED = 1 << 27, /* left out: kept so that its packets are known, counted nowhere */
+	FLOW_NARROW = 1 << 28,   /* the ring hands over only some of its segments: flows/kernel.h */
+};
+
+/* flow_cold.notes; bits of end 1 are those of end 0 << 1. */
+enum flow_notes {
+	NOTE_BASE = 1 << 0,     /* narrow.total goes by the kernel's own count */
+	NOTE_SEGMENTS = 1 << 2, /* so does narrow.segments */
+	NOTE_LOW32 = 1 << 4,    /* of narrow.total only the lower 32 bits are known */
+	NOTE_HELD = 1 << 6,     /* a byte beyond narrow.total that may be the FIN: not counted */
+	NOTE_SYNCED = 1 << 8,   /* with NOTE_LEAVING: sent a segment since */
+	NOTE_LEAVING = 1 << 10, /* is to be no longer narrowed */
+	NOTE_LATENCY = 1 << 11, /* the server's connect latency was counted */
+	NOTE_RESET = 1 << 12,   /* reset, and it is not known whether it was established */
+	NOTE_FAILED = 1 << 13,  /* an attempt that came to nothing, its errno may come */
+	NOTE_MIDWAY = 1 << 14,  /* narrowed when it was already counted by packets */
+	NOTE_CLAIM = 1 << 15,   /* next_seq is a FIN's or RST's, too far ahead to be believed */
 };
 
 enum flow_age_class {
@@ -54,6 +70,20 @@ enum flow_age_class {
 
 enum flow_end_reason { FLOW_END_IDLE, FLOW_END_EVICTED, FLOW_END_REUSED, FLOW_END_FINISH };
 
+/* RTT by packets: a segment whose ACK is waited for. */
+struct flow_probe {
+	uint32_t seq[2]; /* waits for an ACK of this */
+	uint32_t ts[2];  /* its TSval */
+	uint32_t at[2];  /* when it was sent, units of 1,024 ns */
+};
+
+/* What each end has sent since the connection began (or since its first sight), of a FLOW_NARROW.
+ */
+struct flow_totals {
+	uint64_t total[2];    /* payload bytes */
+	uint32_t segments[2]; /* wraps */
+};
+
 struct flow {
 	/* first line: lookup, and all that UDP needs */
 	struct flow_key key;
@@ -64,9 +94,10 @@ struct flow {
 	/* second line */
 	uint64_t bytes[2];    /* L4 payload sent by each end, this cycle; TCP: each position once */
 	uint32_t next_seq[2]; /* highest sequence number seen, exclusive */
-	uint32_t probe_seq[2]; /* RTT: waits for an ACK of this */
-	uint32_t probe_ts[2];  /* its TSval */
-	uint32_t probe_at[2];  /* when it was sent, units of 1,024 ns */
+	union {
+		struct flow_probe probe;
+		struct flow_totals narrow; /* FLOW_NARROW */
+	} u;
 	uint32_t age_prev, age_next;
 	uint16_t iface[2]; /* where each end's packets are counted */
 	uint8_t age_class;
@@ -90,6 +121,7 @@ enum { FLOW_SIGNATURES = 32 };
 struct flow_sights {
 	uint32_t signatures[2][FLOW_SIGNATURES];
 	uint8_t at[2];
+	uint64_t counted_ns[2]; /* the last datagram of each end that the kernel has counted */
 };
 
 struct flow_cold {
@@ -102,18 +134,23 @@ struct flow_cold {
 	uint8_t name_end;
 	uint8_t hole_count[2];
 	bool kernel[2]; /* the kernel's own figures of an end have been seen */
+	uint16_t notes; /* enum flow_notes */
 	/* second line: TCP only, as is the third */
-	uint32_t holes[2];   /* list in the TCP hole pool */
-	uint32_t low_seq[2]; /* below: never seen, where no SYN told the beginning */
-	uint32_t isn[2];
+	uint32_t holes[2];            /* list in the TCP hole pool; FLOW_NARROW: when the FIN or the
+				       * byte that is held back came, units of 1,024 ns */
+	uint32_t low_seq[2];          /* below: never seen, where no SYN told the beginning;
+				       * FLOW_NARROW: narrow.total as the kernel last told it */
+	uint32_t isn[2];              /* FLOW_NARROW without a SYN: as if its total began there */
 	uint64_t syn_ns[2];           /* first SYN or SYN-ACK of each end */
 	uint32_t retransmits_base[2]; /* the kernel's count where ours began */
 	uint32_t retransmits_all[2];  /* ours since then */
+	uint16_t connect_error;       /* of this cycle: errno of a failed attempt; 0: none */
 	/* third line: counters of this cycle */
 	uint64_t connect_ns[2] __attribute__((aligned(64))); /* sums */
 	uint32_t connects[2]; /* end 0/1 as client: SYN to SYN-ACK; as server: SYN-ACK to ACK */
 	uint32_t retransmits[2], syn_retransmits[2];
 	uint32_t established, closed, connect_failed, resets;
+	uint32_t segments[2]; /* FLOW_NARROW: in addition to packets, by the kernel's count */
 } __attribute__((aligned(64)));
 
 /* Payload of which every byte has been seen, in order: on another interface that is a second sight,
@@ -139,6 +176,7 @@ static inline bool flow_is_duplicate(struct flow *f, const struct flow_cold *c,
 	if (!(f->state & (uint32_t)FLOW_SEEN << e)) {
 		memset(s->signatures[e], 0,
 		       sizeof(s->signatures[e])); /* the record's last flow's */
+		s->counted_ns[e] = 0;
 	} else if (pkt->iface != f->iface[e]) {
 		if (flow_has_payload(f, c, pkt))
 			return true;
@@ -160,6 +198,7 @@ static inline void flow_clear_counts(struct flow *f, struct flow_cold *c)
 		return;
 	c->rtt[0].samples = c->rtt[1].samples = 0;
 	memset(c->connect_ns, 0, sizeof(*c) - offsetof(struct flow_cold, connect_ns));
+	c->connect_error = 0;
 }
 
 enum { FLOW_SWEEP = 16, FLOW_COLD_UDP = 64 /* bytes of flow_cold that a UDP flow has */ };

@@ -50,6 +50,7 @@ enum point_tag {
 	POINT_TAG_PATH,
 	POINT_TAG_STATUS_CODE,
 	POINT_TAG_HTTP_VERSION,
+	POINT_TAG_CONNECT_ERROR,
 	POINT_TAGS /* at most 32 */
 };
 
@@ -76,19 +77,24 @@ enum point_has {
 	POINT_HAS_LATENCY = 1 << 3, /* dnsflow, httpflow: latency and latency_max */
 	POINT_HAS_DOMAIN = 1 << 4,  /* empty where there was no question to read */
 	POINT_HAS_QUERY_TYPE = 1 << 5,
+	POINT_HAS_RETRANSMITS_PEER = 1 << 6, /* with POINT_HAS_TCP */
+	/* With POINT_HAS_TCP: a point that tells only so many tcp_connect_failed of this errno; all
+	 * other counters are 0 and are not written. */
+	POINT_HAS_CONNECT_ERROR = 1 << 7,
 };
 
 struct point_netflow {
 	uint64_t bytes_read, bytes_written; /* L4 payload; read = received by src */
 	uint64_t packets_read, packets_written;
-	uint64_t retransmits, retransmits_peer;
-	uint64_t rtt_us, rtt_var_us; /* POINT_HAS_RTT */
+	uint64_t retransmits, retransmits_peer; /* peer: POINT_HAS_RETRANSMITS_PEER */
+	uint64_t rtt_us, rtt_var_us;            /* POINT_HAS_RTT */
 	uint64_t tcp_established, tcp_closed;
 	uint64_t connect_latency_us; /* mean; POINT_HAS_CONNECT_LATENCY */
 	uint64_t tcp_syn_retransmits, tcp_connect_failed, tcp_resets;
 	/* What the means are made of, so that points can be merged exactly; not written. */
 	uint64_t rtt_samples, rtt_sum_us, rtt_var_sum_us; /* > 0 samples where POINT_HAS_RTT */
 	uint64_t connects, connect_sum_ns;                /* > 0 where POINT_HAS_CONNECT_LATENCY */
+	uint16_t connect_error; /* errno; POINT_HAS_CONNECT_ERROR; errno_name() writes it */
 };
 
 struct point_dnsflow {

@@ -28,6 +28,9 @@ struct net_sum {
 	uint32_t rtt_samples, connects;
 	uint32_t retransmits, retransmits_peer, established, closed, syn_retransmits,
 	    connect_failed, resets;
+	uint16_t error;   /* of connect: a point of its own */
+	uint16_t ordinal; /* its distance in ns from the point without */
+	bool knows_peer;  /* retransmits_peer */
 };
 
 struct tagset {
@@ -156,20 +159,26 @@ static uint64_t tags_hash(const struct points *p, const struct flow_key *t)
 /* --- netflow
  * ---------------------------------------------------------------------------------------- */
 
-static bool same_place(const struct net_sum *s, const struct points_place *place)
+static bool same_tags(const struct net_sum *s, const struct points_place *place)
 {
 	return flow_key_equal(&s->tags, &place->tags) && s->who.owner == place->who.owner &&
 	       s->who.name == place->who.name;
 }
 
-static struct net_sum *net_get(struct points *p, const struct points_place *place)
+static struct net_sum *net_get(struct points *p, const struct points_place *place, uint16_t error)
 {
 	struct net_sum *s;
-	uint32_t at, n;
+	uint32_t at, n, ordinal = error ? 1 : 0;
 
+	/* the hash is the tags': all errors of a connection's tags are found here */
 	INDEX_FIND(&p->net_index, place->hash, at, n)
-	if (same_place(&p->net[n], place))
-		return &p->net[n];
+	{
+		if (!same_tags(&p->net[n], place))
+			continue;
+		if (p->net[n].error == error)
+			return &p->net[n];
+		ordinal += error && p->net[n].error;
+	}
 	if (p->nnet == p->config.max_netflow)
 		p->config.full(p->config.full_ctx);
 	n = p->nnet++;
@@ -177,28 +186,42 @@ static struct net_sum *net_get(struct points *p, const struct points_place *plac
 	memset(s, 0, sizeof(*s));
 	s->tags = place->tags;
 	s->who = place->who;
+	s->error = error;
+	s->ordinal = (uint16_t)ordinal;
 	index_insert(&p->net_index, place->hash, n);
 	if (p->config.names)
 		names_hold(p->config.names, s->who.name); /* the flow may end before the cycle */
 	return s;
 }
 
-void points_find(const struct points *p, const struct flow *f, const struct flow_cold *c,
-		 int client, struct points_place *place)
+static void find_tags(const struct points *p, const struct flow_key *key, int client,
+		      struct points_place *place)
 {
 	struct ends ends;
-	uint64_t w[2];
 
-	ends_of_key(&f->key, client, &ends);
+	ends_of_key(key, client, &ends);
 	make_tags(p, &ends, POINT_NETFLOW, &place->tags);
 	place->src = place->tags.w[4] & TAG_INCOMING ? 1 - client : client;
-	place->who.owner = c->owner[place->src];
-	place->who.name = c->name != NAMES_NONE && c->name_end == place->src ? c->name : NAMES_NONE;
+}
+
+static void find_hash(const struct points *p, struct points_place *place)
+{
+	uint64_t w[2];
+
 	w[0] = tags_hash(p, &place->tags);
 	w[1] = (uint64_t)place->who.owner << 32 | place->who.name;
 	if (place->who.owner || place->who.name != NAMES_NONE)
 		w[0] = siphash_words(&p->key, w, 2);
 	place->hash = (uint32_t)w[0];
+}
+
+void points_find(const struct points *p, const struct flow *f, const struct flow_cold *c,
+		 int client, struct points_place *place)
+{
+	find_tags(p, &f->key, client, place);
+	place->who.owner = c->owner[place->src];
+	place->who.name = c->name != NAMES_NONE && c->name_end == place->src ? c->name : NAMES_NONE;
+	find_hash(p, place);
 	index_prefetch(&p->net_index, place->hash);
 }
 
@@ -217,18 +240,46 @@ void points_prefetch(const struct points *p, const struct points_place *place)
 	__builtin_prefetch(record + 128, 1);
 }
 
+void points_add_connect_error(struct points *p, const struct flow_key *key, int client,
+			      const struct points_who *who, uint16_t error)
+{
+	struct points_place place;
+
+	find_tags(p, key, client, &place);
+	place.who.owner = place.src == client ? who->owner : 0;
+	place.who.name = place.src == client ? who->name : NAMES_NONE;
+	find_hash(p, &place);
+	net_get(p, &place, error)->connect_failed++;
+}
+
+/* An errno may come a cycle later than the packets of its attempt. */
+static bool counts_nothing(const struct flow *f, const struct flow_cold *c)
+{
+	return !(f->packets[0] | f->packets[1] | c->segments[0] | c->segments[1] |
+		 c->connect_failed);
+}
+
 void points_add_flow(struct points *p, const struct flow *f, const struct flow_cold *c,
 		     const struct points_place *place)
 {
-	struct net_sum *s = net_get(p, place);
+	struct net_sum *s;
 	int src = place->src, dst = 1 - src;
 
+	if (f->state & FLOW_TCP && c->connect_error) {
+		net_get(p, place, c->connect_error)->connect_failed++;
+		if (counts_nothing(f, c))
+			return;
+	}
+	s = net_get(p, place, 0);
 	s->bytes_written += f->bytes[src];
 	s->bytes_read += f->bytes[dst];
 	s->packets_written += f->packets[src];
 	s->packets_read += f->packets[dst];
 	if (!(f->state & FLOW_TCP))
 		return;
+	s->packets_written += c->segments[src];
+	s->packets_read += c->segments[dst];
+	s->knows_peer = s->knows_peer || !(f->state & FLOW_NARROW) || c->kernel[dst];
 	s->retransmits += c->retransmits[src];
 	s->retransmits_peer += c->retransmits[dst];
 	s->established += c->established;
@@ -368,7 +419,9 @@ static void net_point(const struct net_sum *s, struct point *out)
 	n->packets_written = s->packets_written;
 	if (out->transport != PROTO_TCP)
 		return;
-	out->has |= POINT_HAS_TCP;
+	out->has |= POINT_HAS_TCP | (s->knows_peer ? POINT_HAS_RETRANSMITS_PEER : 0) |
+		    (s->error ? POINT_HAS_CONNECT_ERROR : 0);
+	n->connect_error = s->error;
 	n->retransmits = s->retransmits;
 	n->retransmits_peer = s->retransmits_peer;
 	n->tcp_established = s->established;
@@ -483,8 +536,10 @@ static uint32_t block_of(uint32_t left)
 	return left < POINT_BLOCK ? left : POINT_BLOCK;
 }
 
-static void give_netflow(struct points *p, uint64_t time_ns)
+/* Returns the last point's time. */
+static uint64_t give_netflow(struct points *p, uint64_t time_ns)
 {
+	uint64_t last = time_ns;
 	uint32_t i, k, n;
 	char *name;
 
@@ -495,10 +550,13 @@ static void give_netflow(struct points *p, uint64_t time_ns)
 		for (k = 0; k < n; k++) {
 			net_point(&p->net[i + k], &p->block[k]);
 			name = who_tags(p, &p->net[i + k].who, &p->block[k], name);
-			p->block[k].time_ns = time_ns;
+			p->block[k].time_ns = time_ns + p->net[i + k].ordinal;
+			if (p->block[k].time_ns > last)
+				last = p->block[k].time_ns;
 		}
 		give(p, n);
 	}
+	return last;
 }
 
 /* Returns the last point's time. */
@@ -527,13 +585,15 @@ static uint64_t give_transactions(struct points *p, uint64_t time_ns)
 
 uint64_t points_end(struct points *p, uint64_t time_ns)
 {
-	uint64_t made = (uint64_t)p->nnet + p->ntrans;
+	uint64_t made = (uint64_t)p->nnet + p->ntrans, last;
 
 	/* Two cycles' points must not overwrite one another either, whatever the clock does. */
 	if (time_ns <= p->last_stamp_ns)
 		time_ns = p->last_stamp_ns + 1;
-	give_netflow(p, time_ns);
+	last = give_netflow(p, time_ns);
 	p->last_stamp_ns = give_transactions(p, time_ns);
+	if (last > p->last_stamp_ns)
+		p->last_stamp_ns = last;
 	p->config.sink.end(p->config.sink.ctx, time_ns);
 	p->nnet = p->ntrans = p->ntagsets = 0;
 	p->text_used = 0;

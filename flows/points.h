@@ -71,9 +71,14 @@ void points_find(const struct points *p, const struct flow *f, const struct flow
 /* Second look: the record. */
 void points_prefetch(const struct points *p, const struct points_place *place);
 
-/* Add what a flow counted in this cycle. */
+/* Add what a flow counted in this cycle: its connect error has a point of its own. */
 void points_add_flow(struct points *p, const struct flow *f, const struct flow_cold *c,
 		     const struct points_place *place);
+
+/* One attempt of the end `client` to connect failed with this errno; the flow is no more, or there
+ * never was one. */
+void points_add_connect_error(struct points *p, const struct flow_key *key, int client,
+			      const struct points_who *who, uint16_t error);
 
 struct dns_result {
 	const uint8_t *name; /* wire form */

@@ -24,6 +24,9 @@ static bool is_late_syn(const struct flow *f, const struct flow_cold *c, const s
 	int e = pkt->end;
 	uint32_t ahead;
 
+	/* sent before all that has been seen, whatever that has told of the end */
+	if (f->state & FLOW_NARROW && pkt->time_ns < c->first_ns)
+		return true;
 	if (f->state & FLOW_CLOSED || (int64_t)(pkt->time_ns - c->first_ns) > (int64_t)LATE_SYN_NS)
 		return false;
 	if (f->state & (FLOW_SYNACK << (1 - e)) && !(f->state & (FLOW_SEQ << e)))
@@ -61,8 +64,10 @@ void tcp_restart(struct tcp *t, struct flow *f, struct flow_cold *c, uint64_t no
 	tcp_seq_reset(t, c);
 	f->state &= FLOW_DIRTY | FLOW_TCP;
 	c->first_ns = now_ns;
+	c->notes = 0;
 	memset(c->rtt, 0, sizeof(c->rtt));
 	for (e = 0; e < 2; e++) {
+		c->holes[e] = FLOW_NONE; /* narrowed, it was something else */
 		c->syn_ns[e] = 0;
 		c->kernel[e] = false;
 		c->retransmits_all[e] = 0;
@@ -71,8 +76,14 @@ void tcp_restart(struct tcp *t, struct flow *f, struct flow_cold *c, uint64_t no
 
 bool tcp_end(struct tcp *t, struct flow *f, struct flow_cold *c, enum flow_end_reason reason)
 {
-	bool talked = f->state & (3 * FLOW_OTHER), counted = false;
+	bool talked = f->state & (3 * FLOW_OTHER);
+	bool counted = f->state & FLOW_NARROW && tcp_narrow_end(f, c);
 
+	if (c->notes & (NOTE_RESET | NOTE_FAILED)) { /* nobody has said what became of it */
+		c->notes &= (uint16_t) ~(NOTE_RESET | NOTE_FAILED);
+		c->connect_failed++;
+		counted = true;
+	}
 	if (!(f->state & FLOW_CLOSED) && reason != FLOW_END_EVICTED) {
 		if (f->state & (3 * (FLOW_SYN | FLOW_SYNACK)) && !talked) {
 			c->connect_failed++;
@@ -123,28 +134,33 @@ static void rtt_ack(struct flow *f, struct flow_cold *c, const struct packet *pk
 {
 	int o = 1 - pkt->end;
 
-	if ((int32_t)(pkt->ack - f->probe_seq[o]) < 0)
+	if ((int32_t)(pkt->ack - f->u.probe.seq[o]) < 0)
 		return;
 	f->state &= ~((uint32_t)FLOW_PROBE << o);
-	if (pkt->has_ts && pkt->tsecr != f->probe_ts[o])
+	if (pkt->has_ts && pkt->tsecr != f->u.probe.ts[o])
 		return;
-	rtt_sample_1024(&c->rtt[o], f->probe_at[o], clock_1024(pkt->time_ns));
+	rtt_sample_1024(&c->rtt[o], f->u.probe.at[o], clock_1024(pkt->time_ns));
 }
 
-void tcp_kernel_figures(const struct flow *f, struct flow_cold *c, int end, uint32_t rtt_us,
-			uint32_t rtt_var_us, uint32_t total_retransmits)
+void tcp_kernel_rtt(struct flow_cold *c, int end, uint32_t rtt_us, uint32_t rtt_var_us)
 {
 	struct flow_rtt *r = &c->rtt[end];
+
+	if (!rtt_us)
+		return;
+	r->srtt8_us = rtt_us < 1 << 28 ? rtt_us << 3 : UINT32_MAX;
+	r->var4_us = rtt_var_us < 1 << 29 ? rtt_var_us << 2 : UINT32_MAX;
+	r->valid = true;
+	if (!r->samples)
+		r->samples = 1;
+}
+
+void tcp_kernel_retransmits(const struct flow *f, struct flow_cold *c, int end,
+			    uint32_t total_retransmits)
+{
 	uint32_t ours = c->retransmits_all[end];
 	int32_t more;
 
-	if (rtt_us) {
-		r->srtt8_us = rtt_us < 1 << 28 ? rtt_us << 3 : UINT32_MAX;
-		r->var4_us = rtt_var_us < 1 << 29 ? rtt_var_us << 2 : UINT32_MAX;
-		r->valid = true;
-		if (!r->samples)
-			r->samples = 1;
-	}
 	/* Of a connection that was open before, only what comes from now on is known; of one that
 	 * was not, the kernel's count has the SYNs in it. */
 	if (!c->kernel[end]) {
@@ -155,7 +171,7 @@ void tcp_kernel_figures(const struct flow *f, struct flow_cold *c, int end, uint
 			: total_retransmits - ours;
 	}
 	more = (int32_t)(total_retransmits - c->retransmits_base[end] - ours);
-	if (more < 0 && (uint32_t)-more > c->retransmits[end])
+	if (more < 0 && 0U - (uint32_t)more > c->retransmits[end])
 		more = -(int32_t)c->retransmits[end]; /* what was written cannot be taken back */
 	c->retransmits[end] += (uint32_t)more;
 	c->retransmits_all[end] += (uint32_t)more;
@@ -170,7 +186,7 @@ static void set_client(struct flow *f, int client)
 	f->state |= (uint32_t)FLOW_CLIENT << client | FLOW_HANDSHAKE;
 }
 
-static void tcp_syn(struct tcp *t, struct flow *f, struct flow_cold *c, const struct packet *pkt)
+void tcp_syn(struct tcp *t, struct flow *f, struct flow_cold *c, const struct packet *pkt)
 {
 	int e = pkt->end, o = 1 - e;
 	bool ack = pkt->tcp_flags & TCP_ACK;
@@ -212,7 +228,7 @@ static void tcp_first_other(struct flow *f, struct flow_cold *c, const struct pa
 		rtt_sample(&c->rtt[o], (pkt->time_ns - c->syn_ns[o]) / 1000);
 }
 
-static void tcp_check_established(struct flow *f, struct flow_cold *c)
+void tcp_check_established(struct flow *f, struct flow_cold *c)
 {
 	int e;
 
@@ -307,9 +323,9 @@ static inline bool tcp_data(struct tcp *t, struct flow *f, struct flow_cold *c,
 	}
 	if (!(f->state & (FLOW_PROBE << e)) && !(pkt->tcp_flags & TCP_SYN)) {
 		f->state |= (uint32_t)FLOW_PROBE << e;
-		f->probe_seq[e] = f->next_seq[e];
-		f->probe_ts[e] = pkt->tsval;
-		f->probe_at[e] = clock_1024(pkt->time_ns);
+		f->u.probe.seq[e] = f->next_seq[e];
+		f->u.probe.ts[e] = pkt->tsval;
+		f->u.probe.at[e] = clock_1024(pkt->time_ns);
 	}
 	return hole;
 }

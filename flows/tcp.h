@@ -41,17 +41,24 @@ void tcp_restart(struct tcp *t, struct flow *f, struct flow_cold *c, uint64_t no
 bool tcp_update(struct tcp *t, struct flow *f, struct flow_cold *c, const struct packet *pkt);
 
 /* The kernel's figures of the connection's end `end` (its tcp_info): they win over the packets'
- * estimate. */
-void tcp_kernel_figures(const struct flow *f, struct flow_cold *c, int end, uint32_t rtt_us,
-			uint32_t rtt_var_us, uint32_t total_retransmits);
+ * estimate. rtt_us 0: no sample yet. */
+void tcp_kernel_rtt(struct flow_cold *c, int end, uint32_t rtt_us, uint32_t rtt_var_us);
+void tcp_kernel_retransmits(const struct flow *f, struct flow_cold *c, int end,
+			    uint32_t total_retransmits);
 
 /* The time-out class that fits the connection's state. */
 static inline enum flow_age_class tcp_age_class(const struct flow *f)
 {
 	if (f->state & FLOW_CLOSED)
 		return FLOW_AGE_CLOSED;
-	if (f->state & (3 * FLOW_SYN) && !(f->state & (3 * FLOW_OTHER)))
+	if (f->state & (3 * FLOW_SYN) && !(f->state & (3 * FLOW_OTHER))) {
+		/* A narrowed one's ACK is not seen; but a SYN-ACK that nobody answers is repeated.
+		 */
+		if (f->state & FLOW_NARROW && f->state & (3 * FLOW_SYNACK) &&
+		    !(f->state & (3 * FLOW_RETRIED)))
+			return FLOW_AGE_TCP;
 		return FLOW_AGE_ATTEMPT;
+	}
 	return FLOW_AGE_TCP;
 }
 
@@ -59,7 +66,35 @@ static inline enum flow_age_class tcp_age_class(const struct flow *f)
  * seen; give the holes back. True: something was counted. */
 bool tcp_end(struct tcp *t, struct flow *f, struct flow_cold *c, enum flow_end_reason reason);
 
-/* --- flows/tcp_seq.c: for tcp.c and its test --- */
+/* --- flows/tcp_narrow.c: FLOW_NARROW, see flows/kernel.h --- */
+
+struct kernel_sample;
+
+/* The flow is narrowed from now on; what it has counted by packets stays. True: something was
+ * counted: what had been jumped over counts as sent. */
+bool tcp_narrow_begin(struct tcp *t, struct flow *f, struct flow_cold *c);
+
+/* All its segments are handed over again: it stays narrowed until each end has sent one, which
+ * tells how much has gone by. */
+void tcp_narrow_leave(struct flow_cold *c);
+
+/* Count a segment, as tcp_update() does for any other flow. */
+void tcp_narrow_update(struct tcp *t, struct flow *f, struct flow_cold *c,
+		       const struct packet *pkt);
+
+/* Count what is new in a socket's figures. True: something was. */
+bool tcp_narrow_sample(struct flow *f, struct flow_cold *c, const struct kernel_sample *s);
+
+/* Its end, for tcp_end(): count what waited for a better word. True: something was. */
+bool tcp_narrow_end(struct flow *f, struct flow_cold *c);
+
+/* --- flows/tcp.c: for tcp_narrow.c --- */
+
+/* A segment with SYN, and no RST: handshake, roles, latency of the client's connect. */
+void tcp_syn(struct tcp *t, struct flow *f, struct flow_cold *c, const struct packet *pkt);
+void tcp_check_established(struct flow *f, struct flow_cold *c);
+
+/* --- flows/tcp_seq.c: for tcp.c, tcp_narrow.c and its test --- */
 
 enum { TCP_HOLES_PER_END = 64 };
 
@@ -73,6 +108,9 @@ struct tcp_span {
 void tcp_seq_add(struct tcp *t, struct flow *f, struct flow_cold *c, int end, uint32_t seq,
 		 uint32_t len, uint32_t now, uint32_t reorder, struct tcp_span *out);
 void tcp_seq_reset(struct tcp *t, struct flow_cold *c);
+
+/* Bytes of an end that were jumped over and have not come. */
+uint32_t tcp_seq_missing(const struct tcp *t, const struct flow_cold *c, int end);
 
 /* A SYN told that the stream of an end begins at seq; segments of it may have come before. */
 void tcp_seq_begin(struct tcp *t, struct flow *f, struct flow_cold *c, int end, uint32_t seq,

@@ -66,6 +66,17 @@ void tcp_seq_reset(struct tcp *t, struct flow_cold *c)
 	}
 }
 
+uint32_t tcp_seq_missing(const struct tcp *t, const struct flow_cold *c, int end)
+{
+	uint32_t n, bytes = 0;
+
+	if (!c->hole_count[end])
+		return 0;
+	for (n = c->holes[end]; n != FLOW_NONE; n = t->holes[n].next)
+		bytes += t->holes[n].end - t->holes[n].start;
+	return bytes;
+}
+
 /* Put a hole behind *link. Where there are too many the lowest is forgotten: the oldest, and the
  * likeliest never to be filled. */
 static void hole_insert(struct tcp *t, struct flow_cold *c, int end, uint32_t *link, uint32_t start,

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/errno_name.h"
 #include "flows/dns.h"
 #include "output/escape.h"
 #include "output/format.h"
@@ -277,6 +278,13 @@ static char *put_http_version(char *p, uint8_t minor)
 	return format_u64(PUT(p, "1."), minor);
 }
 
+static char *put_connect_error(char *p, const struct point *pt)
+{
+	if (!(pt->has & POINT_HAS_CONNECT_ERROR))
+		return p;
+	return p + errno_name(pt->u.netflow.connect_error, p);
+}
+
 static char *put_self_tag(char *p, const char *s, size_t most)
 {
 	return s ? escape_put(p, ESCAPE_TAG, s, text_cut(s, strlen(s), most)) : p;
@@ -345,6 +353,8 @@ static char *put_rare_slot(char *p, int slot, const struct point *pt)
 		return format_u64(p, pt->u.httpflow.status_code);
 	case POINT_TAG_HTTP_VERSION:
 		return put_http_version(p, pt->u.httpflow.version);
+	case POINT_TAG_CONNECT_ERROR:
+		return put_connect_error(p, pt);
 	case TAG_SELF_WORKER:
 		return put_self_tag(p, pt->u.self.worker, LINE_TEXT_MAX);
 	case TAG_SELF_SOURCE:
@@ -449,17 +459,35 @@ static char *put_degrees(char *p, const char *name, double degrees, double most)
 	return put_bytes(p, digits, (size_t)i);
 }
 
-static char *put_netflow(char *p, const struct point *pt)
+static bool is_there(const struct point *pt, enum point_tag tag)
+{
+	return LIKELY(!(pt->absent & POINT_TAG_BIT(tag)));
+}
+
+static char *put_failed(char *p, const struct point *pt, bool key_fields)
+{
+	p = PUT_COUNT(p, " tcp_connect_failed", pt->u.netflow.tcp_connect_failed);
+	if (key_fields && is_there(pt, POINT_TAG_CONNECT_ERROR)) {
+		p = put_connect_error(PUT(p, ",connect_error=\""), pt);
+		*p++ = '"';
+	}
+	return p;
+}
+
+static char *put_netflow(char *p, const struct point *pt, bool key_fields)
 {
 	const struct point_netflow *n = &pt->u.netflow;
 
+	if (!LIKELY(!(pt->has & POINT_HAS_CONNECT_ERROR)))
+		return put_failed(p, pt, key_fields);
 	p = PUT_COUNT(p, " bytes_read", n->bytes_read);
 	p = PUT_COUNT(p, ",bytes_written", n->bytes_written);
 	p = PUT_COUNT(p, ",packets_read", n->packets_read);
 	p = PUT_COUNT(p, ",packets_written", n->packets_written);
 	if (pt->has & POINT_HAS_TCP) {
 		p = PUT_COUNT(p, ",retransmits", n->retransmits);
-		p = PUT_COUNT(p, ",retransmits_peer", n->retransmits_peer);
+		if (LIKELY(pt->has & POINT_HAS_RETRANSMITS_PEER))
+			p = PUT_COUNT(p, ",retransmits_peer", n->retransmits_peer);
 		p = PUT_COUNT(p, ",tcp_established", n->tcp_established);
 		p = PUT_COUNT(p, ",tcp_closed", n->tcp_closed);
 		p = PUT_COUNT(p, ",tcp_syn_retransmits", n->tcp_syn_retransmits);
@@ -485,11 +513,6 @@ static char *put_latency(char *p, const struct point *pt, uint64_t mean_ns, uint
 		return p;
 	p = PUT_COUNT(p, ",latency", mean_ns);
 	return PUT_COUNT(p, ",latency_max", max_ns);
-}
-
-static bool is_there(const struct point *pt, enum point_tag tag)
-{
-	return LIKELY(!(pt->absent & POINT_TAG_BIT(tag)));
 }
 
 static char *put_dnsflow(char *p, const struct point *pt, bool key_fields)
@@ -560,7 +583,7 @@ static char *put_fields(const struct line_encoder *e, char *p, const struct poin
 {
 	switch (pt->kind) {
 	case POINT_NETFLOW:
-		return put_netflow(p, pt);
+		return put_netflow(p, pt, !e->key_fields_as_tags);
 	case POINT_DNSFLOW:
 		return put_dnsflow(p, pt, !e->key_fields_as_tags);
 	case POINT_HTTPFLOW:

@@ -241,6 +241,8 @@ static void fold_all(struct point *p)
 	p->src.port_other = p->dst.port_other = true;
 	p->process_name.len = p->container_id.len = p->dst_domain.len = 0;
 	p->absent |= POINT_TAG_BIT(POINT_TAG_SRC_IP_TYPE) | POINT_TAG_BIT(POINT_TAG_DST_IP_TYPE);
+	if (p->kind == POINT_NETFLOW)
+		p->absent |= POINT_TAG_BIT(POINT_TAG_CONNECT_ERROR);
 	if (p->kind == POINT_DNSFLOW)
 		p->absent |= POINT_TAG_BIT(POINT_TAG_RCODE) | POINT_TAG_BIT(POINT_TAG_QUERY_TYPE);
 	if (p->kind == POINT_HTTPFLOW)
@@ -388,6 +390,8 @@ static void key_http_fields(struct canon *c, bool as_tags)
 
 static void key_fields(const struct merge *m, struct canon *c)
 {
+	if (c->point.kind == POINT_NETFLOW)
+		key_number(c, c->point.u.netflow.connect_error);
 	if (c->point.kind == POINT_DNSFLOW)
 		key_dns_fields(c, m->config.key_fields_as_tags);
 	if (c->point.kind == POINT_HTTPFLOW)
@@ -413,6 +417,10 @@ static struct canon *canonise(struct merge *m, const struct point *p, int level)
 		c->point.process_name.len = c->point.container_id.len = c->point.dst_domain.len = 0;
 	if (p->kind == POINT_HTTPFLOW && is_absent(c, POINT_TAG_PATH))
 		c->point.u.httpflow.truncated = false;
+	if (p->kind == POINT_NETFLOW && is_absent(c, POINT_TAG_CONNECT_ERROR)) {
+		c->point.has &= ~(uint32_t)POINT_HAS_CONNECT_ERROR; /* a failure as any other */
+		c->point.u.netflow.connect_error = 0;
+	}
 	key_tags(m, c);
 	if (m->config.key_fields_as_tags)
 		key_fields(m, c);
@@ -464,12 +472,33 @@ static void add_netflow(struct point_netflow *to, const struct point_netflow *n)
 			(to)->latency_ns = (to)->latency_sum_ns / (to)->answered;                  \
 	} while (0)
 
+/* Of a connect error's point nothing but the failures is measured. */
+static void clear_connect_error(struct point *p)
+{
+	struct point_netflow *n = &p->u.netflow, clean;
+
+	if (!(p->has & POINT_HAS_TCP))
+		p->has &= ~(uint32_t)POINT_HAS_CONNECT_ERROR;
+	if (!(p->has & POINT_HAS_CONNECT_ERROR)) {
+		n->connect_error = 0;
+		return;
+	}
+	memset(&clean, 0, sizeof(clean));
+	clean.tcp_connect_failed = n->tcp_connect_failed;
+	clean.connect_error = n->connect_error;
+	*n = clean;
+	p->has = POINT_HAS_TCP | POINT_HAS_CONNECT_ERROR;
+}
+
 /* What was not measured counts as nothing, whatever is in its place. */
 static void clear_unmeasured(struct point *p)
 {
 	struct point_netflow *n = &p->u.netflow;
 
 	if (p->kind == POINT_NETFLOW) {
+		clear_connect_error(p);
+		if (!(p->has & POINT_HAS_RETRANSMITS_PEER))
+			n->retransmits_peer = 0;
 		if (!(p->has & POINT_HAS_TCP))
 			n->retransmits = n->retransmits_peer = n->tcp_established = n->tcp_closed =
 			    n->tcp_syn_retransmits = n->tcp_connect_failed = n->tcp_resets = 0;
@@ -500,7 +529,7 @@ static void add_place(struct record *r, const struct point *p)
 
 static void record_add(struct record *r, const struct point *p, uint64_t taken)
 {
-	const uint32_t identity = POINT_HAS_DOMAIN | POINT_HAS_QUERY_TYPE;
+	const uint32_t identity = POINT_HAS_DOMAIN | POINT_HAS_QUERY_TYPE | POINT_HAS_CONNECT_ERROR;
 
 	r->taken += taken;
 	r->point.has |= p->has & ~identity;
@@ -679,8 +708,11 @@ static void write_table(struct merge *m, struct table *t, uint64_t base_ns)
 		struct point *p = &t->records[i].point;
 
 		p->time_ns = base_ns;
+		/* plain netflow points have tags of their own: only connect errors share them */
 		if (p->kind != POINT_NETFLOW)
 			p->time_ns += next_ordinal(m, t, i);
+		else if (p->has & POINT_HAS_CONNECT_ERROR)
+			p->time_ns += 1 + next_ordinal(m, t, i);
 		if (t->records[i].mixed_place && p->dst_geo) {
 			place = *p->dst_geo;
 			place.has_coordinates = false;

@@ -51,6 +51,7 @@ const char *const line_tag_names[POINT_TAGS] = {
     [POINT_TAG_PATH] = "path",
     [POINT_TAG_STATUS_CODE] = "status_code",
     [POINT_TAG_HTTP_VERSION] = "http_version",
+    [POINT_TAG_CONNECT_ERROR] = "connect_error",
 };
 
 /* Room for all built-in tags of any kind: the slots, and the constant host, source, sub_source. */
@@ -123,6 +124,8 @@ static size_t collect_tags(struct tag *tags, const struct line_config *c, enum p
 		set_slots(tags, &n, POINT_TAG_SRC_COUNTRY, POINT_TAG_SRC_ASN);
 	if ((extras & TAGS_DST_PLACE) && kind != POINT_SELF)
 		set_slots(tags, &n, POINT_TAG_DST_COUNTRY, POINT_TAG_DST_ASN);
+	if (c->key_fields_as_tags && kind == POINT_NETFLOW)
+		set_slots(tags, &n, POINT_TAG_CONNECT_ERROR, POINT_TAG_CONNECT_ERROR);
 	if (c->key_fields_as_tags && kind == POINT_DNSFLOW)
 		set_slots(tags, &n, POINT_TAG_DOMAIN, POINT_TAG_RCODE);
 	if (c->key_fields_as_tags && kind == POINT_HTTPFLOW)

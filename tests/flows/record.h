@@ -56,6 +56,12 @@ static inline void record_check(struct record *r, const struct point *p)
 		record_rule(r, tcp || !(p->has & (POINT_HAS_RTT | POINT_HAS_CONNECT_LATENCY)),
 			    "udp has no rtt");
 		record_rule(r, !latency, "netflow has no latency");
+		if (p->has & POINT_HAS_CONNECT_ERROR)
+			record_rule(
+			    r,
+			    tcp && p->u.netflow.tcp_connect_failed && p->u.netflow.connect_error &&
+				!p->u.netflow.packets_written && !p->u.netflow.bytes_written,
+			    "a connect error tells failures only");
 	} else if (p->kind == POINT_DNSFLOW) {
 		record_rule(r, p->u.dnsflow.count > 0, "a dnsflow counts something");
 		record_rule(r, !latency || p->u.dnsflow.latency_ns <= p->u.dnsflow.latency_max_ns,
@@ -199,6 +205,10 @@ static inline void words_netflow(struct words *w, const struct point *p)
 	words_count(w, "closed", n->tcp_closed);
 	words_count(w, "syn-again", n->tcp_syn_retransmits);
 	words_count(w, "failed", n->tcp_connect_failed);
+	if (p->has & POINT_HAS_CONNECT_ERROR)
+		words_add(w, " errno %u", n->connect_error);
+	else if (!(p->has & POINT_HAS_RETRANSMITS_PEER))
+		words_add(w, " no peer");
 	words_count(w, "resets", n->tcp_resets);
 	if (p->has & POINT_HAS_CONNECT_LATENCY)
 		words_add(w, " connect %" PRIu64, n->connect_latency_us);

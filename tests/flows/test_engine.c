@@ -531,13 +531,85 @@ static void test_refused_configurations(void)
 	CHECK(!engine_new(&c));
 }
 
+struct owned {
+	uint64_t begin_ns[8];
+	unsigned int n, established[8];
+};
+
+/* The third connection's process is not known yet. */
+static void give_owner(void *ctx, const struct engine_begin *b, uint32_t owner[2])
+{
+	struct owned *o = ctx;
+
+	CHECK(b->syn && b->ends == 3);
+	CHECK_INT(owner[0] + owner[1], 0);
+	o->begin_ns[o->n] = b->time_ns;
+	if (++o->n != 3)
+		owner[flow_key_port(b->key, 0) == 8080] = o->n;
+}
+
+static void name_owner(void *ctx, uint32_t owner, struct point *out)
+{
+	(void)ctx;
+	out->pid = owner;
+}
+
+static void count_owned(void *ctx, const struct point *p)
+{
+	struct owned *o = ctx;
+
+	CHECK(p->pid < 8);
+	o->established[p->pid] += p->u.netflow.tcp_established;
+}
+
+static void no_end(void *ctx, uint64_t cycle_end_ns)
+{
+	(void)ctx;
+	(void)cycle_end_ns;
+}
+
+/* Connections of the same ports, one after the other, each of another process: known when it
+ * begins. */
+static void test_owners_at_once(void)
+{
+	static struct script s;
+	static const struct ip_net all = {.bits = 0};
+	struct owned o;
+	struct engine_config c;
+	unsigned int i;
+
+	memset(&o, 0, sizeof(o));
+	engine_config_default(&c);
+	c.max_flows = 64;
+	c.new_flow = give_owner;
+	c.owner = name_owner;
+	c.owner_ctx = c.sink.ctx = &o;
+	c.sink.put = count_owned;
+	c.sink.end = no_end;
+	script_init(&s, script_engine(&c), PROTO_TCP, 8080);
+	CHECK_INT(engine_set_local(s.e, &all, 1), 0);
+	for (i = 0; i < 5; i++) {
+		script_play(&s, "c S 0; +1 s SA 0 1; c A 1 1; c FA . .; s FA . .; c A . .");
+		s.isn[0] += 100000;
+		s.isn[1] += 100000;
+		s.time_ns += 1000;
+	}
+	engine_finish(s.e, 0);
+	CHECK_INT(o.n, 5);
+	for (i = 0; i < 6; i++)
+		CHECK_INT(o.established[i], i == 3 ? 0 : 1);
+	for (i = 1; i < 5; i++)
+		CHECK(o.begin_ns[i] > o.begin_ns[i - 1]);
+	engine_free(s.e);
+}
+
 TEST_MAIN({"any interval gives the same sums", test_any_interval},
 	  {"small tables", test_small_tables}, {"time jumps", test_time}, {"silence", test_idle},
 	  {"every frame is accounted for", test_accounting},
 	  {"a packet on two interfaces", test_two_interfaces},
 	  {"batches on two interfaces", test_batch_on_two_interfaces}, {"batches", test_batches},
 	  {"rules of what is left out", test_exclude_rules}, {"other rules", test_exclude_replaced},
-	  {"a flow left out late", test_exclude_flow},
+	  {"a flow left out late", test_exclude_flow}, {"owners at once", test_owners_at_once},
 	  {"a DNS flow left out late", test_exclude_flow_dns},
 	  {"fragments left out", test_exclude_fragments},
 	  {"configurations that are refused", test_refused_configurations})

@@ -191,5 +191,47 @@ static void test_edges(void)
 	free(r.points);
 }
 
+/* The collector's own: 127.0.0.1, one port, what begins until then. */
+static void test_own(void)
+{
+	static struct record r;
+	static struct script s;
+	struct engine_config c;
+	uint64_t until_ns = SCRIPT_TIME + 5 * S;
+	uint16_t port;
+
+	script_config(&c, &r);
+	script_init(&s, script_engine(&c), PROTO_TCP, 7001);
+	engine_exclude_own(s.e, 7001, until_ns);
+	script_play(&s, "c S 0; +1 s SA 0 1; c A 1 1");
+	CHECK_INT(engine_stats(s.e)->packets_excluded, 0); /* other addresses */
+	s.addr[0] = s.addr[1] = IP4(127, 0, 0, 1);
+	script_play(&s, "c S 0; +1 s SA 0 1; c A 1 1; c FA . .; s FA . .; c A . .");
+	CHECK_INT(engine_stats(s.e)->packets_excluded, 6);
+	s.port[1] = 7002;
+	script_play(&s, "c S 0; +1 s SA 0 1; c A 1 1");
+	CHECK_INT(engine_stats(s.e)->packets_excluded, 6);
+	for (port = 8000; port < 8000 + ENGINE_OWN_PORTS; port++)
+		engine_exclude_own(s.e, port, until_ns);
+	s.port[0]++;
+	s.port[1] = 8000;
+	script_play(&s, "c S 0; +1 s RA 0 1");
+	CHECK_INT(engine_stats(s.e)->packets_excluded, 8);
+	s.port[1] = 7001; /* the oldest is forgotten */
+	script_play(&s, "c S 0; +1 s RA 0 1");
+	CHECK_INT(engine_stats(s.e)->packets_excluded, 8);
+	s.time_ns = until_ns;
+	s.port[0]++;
+	s.port[1] = 8000;
+	script_play(&s, "c S 0; +1 s RA 0 1");
+	CHECK_INT(engine_stats(s.e)->packets_excluded, 8);
+	engine_finish(s.e, 0);
+	CHECK_MSG(!r.broken, "%s", r.broken);
+	CHECK_INT(r.net.tcp_established, 2);
+	CHECK_INT(r.net.tcp_connect_failed, 2);
+	engine_free(s.e);
+	free(r.points);
+}
+
 TEST_MAIN({"sums", test_sums}, {"interval", test_interval}, {"each", test_each},
-	  {"edges", test_edges})
+	  {"edges", test_edges}, {"the collector's own", test_own})

@@ -105,7 +105,8 @@ static void test_netflow(void)
 		   "netflow," FLOW_TAGS "host=h1,source=netflow," SRC_TAGS
 		   ",sub_source=N/A,transport=tcp bytes_read=123456789012i,bytes_written=1i,"
 		   "packets_read=99i,packets_written=100i" TIME);
-	p.has = POINT_HAS_TCP | POINT_HAS_RTT | POINT_HAS_CONNECT_LATENCY;
+	p.has =
+	    POINT_HAS_TCP | POINT_HAS_RTT | POINT_HAS_CONNECT_LATENCY | POINT_HAS_RETRANSMITS_PEER;
 	check_line(e, &p,
 		   "netflow," FLOW_TAGS "host=h1,source=netflow," SRC_TAGS
 		   ",sub_source=N/A,transport=tcp bytes_read=123456789012i,bytes_written=1i,"
@@ -129,6 +130,44 @@ static void test_netflow(void)
 		   "bytes_read=9223372036854775807i,bytes_written=0i,packets_read=0i,"
 		   "packets_written=0i 9223372036854775807\n");
 	line_encoder_free(e);
+}
+
+/* So many attempts of one errno, and nothing else. */
+static void test_connect_error(void)
+{
+	struct line_encoder *e = encoder(NULL, 0, false), *tags = encoder(NULL, 0, true);
+	struct point p = base_point(POINT_NETFLOW);
+
+	p.has = POINT_HAS_TCP | POINT_HAS_CONNECT_ERROR;
+	p.u.netflow.tcp_connect_failed = 2;
+	p.u.netflow.connect_error = ECONNREFUSED;
+	check_line(e, &p,
+		   "netflow," FLOW_TAGS "host=h1,source=netflow," SRC_TAGS
+		   ",sub_source=N/A,transport=tcp "
+		   "tcp_connect_failed=2i,connect_error=\"ECONNREFUSED\"" TIME);
+	check_line(tags, &p,
+		   "netflow,connect_error=ECONNREFUSED," FLOW_TAGS
+		   "host=h1,source=netflow," SRC_TAGS
+		   ",sub_source=N/A,transport=tcp tcp_connect_failed=2i" TIME);
+	p.absent = POINT_TAG_BIT(POINT_TAG_CONNECT_ERROR);
+	check_line(e, &p,
+		   "netflow," FLOW_TAGS "host=h1,source=netflow," SRC_TAGS
+		   ",sub_source=N/A,transport=tcp tcp_connect_failed=2i" TIME);
+	p.absent = 0;
+	p.u.netflow.connect_error = 4000; /* no errno of today's */
+	check_line(e, &p,
+		   "netflow," FLOW_TAGS "host=h1,source=netflow," SRC_TAGS
+		   ",sub_source=N/A,transport=tcp "
+		   "tcp_connect_failed=2i,connect_error=\"E4000\"" TIME);
+	/* retransmits_peer is absent where the other end was not seen */
+	p.has = POINT_HAS_TCP;
+	check_line(tags, &p,
+		   "netflow," FLOW_TAGS "host=h1,source=netflow," SRC_TAGS
+		   ",sub_source=N/A,transport=tcp bytes_read=0i,bytes_written=0i,packets_read=0i,"
+		   "packets_written=0i,retransmits=0i,tcp_established=0i,tcp_closed=0i,"
+		   "tcp_syn_retransmits=0i,tcp_connect_failed=2i,tcp_resets=0i" TIME);
+	line_encoder_free(e);
+	line_encoder_free(tags);
 }
 
 static void test_addresses(void)
@@ -578,8 +617,9 @@ static void test_random_points(void)
 	}
 }
 
-TEST_MAIN({"netflow", test_netflow}, {"addresses", test_addresses}, {"dnsflow", test_dnsflow},
-	  {"httpflow", test_httpflow}, {"self", test_self}, {"custom tags", test_custom_tags},
-	  {"enriched", test_enriched}, {"written", test_written}, {"coordinates", test_coordinates},
-	  {"left out", test_left_out}, {"limits", test_limits}, {"long texts", test_long_texts},
+TEST_MAIN({"netflow", test_netflow}, {"connect error", test_connect_error},
+	  {"addresses", test_addresses}, {"dnsflow", test_dnsflow}, {"httpflow", test_httpflow},
+	  {"self", test_self}, {"custom tags", test_custom_tags}, {"enriched", test_enriched},
+	  {"written", test_written}, {"coordinates", test_coordinates}, {"left out", test_left_out},
+	  {"limits", test_limits}, {"long texts", test_long_texts},
 	  {"random points", test_random_points})

@@ -45,7 +45,8 @@ static void total_point(struct totals *t, const struct point *p)
 		for (i = 0; i < 4; i++)
 			t->sums[i] += net[i];
 		for (i = 0; (p->has & POINT_HAS_TCP) && i < 7; i++)
-			t->sums[4 + i] += tcp[i];
+			if (i != 1 || p->has & POINT_HAS_RETRANSMITS_PEER)
+				t->sums[4 + i] += tcp[i];
 		if (p->has & POINT_HAS_RTT) {
 			t->sums[11] += n->rtt_samples;
 			t->sums[12] += n->rtt_sum_us;
@@ -214,6 +215,16 @@ static void make_places(void)
 	places[5].has_coordinates = true;
 }
 
+static void make_connect_error(struct point *p)
+{
+	struct point_netflow *n = &p->u.netflow;
+
+	p->has = POINT_HAS_TCP | POINT_HAS_CONNECT_ERROR;
+	memset(n, 0, sizeof(*n));
+	n->tcp_connect_failed = 1 + below(5);
+	n->connect_error = (uint16_t)(110 + below(3));
+}
+
 static void make_counts(struct point *p)
 {
 	static const char *const domains[] = {"a.example", "b.example", "~other", "", "c,d e"};
@@ -240,13 +251,16 @@ static void make_counts(struct point *p)
 					  below(1 << 20),
 					  below(1 << 20),
 					  1 + below(5),
-					  below(1 << 30)};
+					  below(1 << 30),
+					  0};
 
 		*n = v;
 		n->rtt_us = n->rtt_sum_us / n->rtt_samples;
 		n->rtt_var_us = n->rtt_var_sum_us / n->rtt_samples;
 		n->connect_latency_us = n->connect_sum_ns / n->connects / 1000;
-		p->has = below(8);
+		p->has = below(8) | (below(3) ? POINT_HAS_RETRANSMITS_PEER : 0);
+		if (!below(8))
+			make_connect_error(p);
 		return;
 	}
 	p->has = (below(2) ? POINT_HAS_LATENCY : 0) | POINT_HAS_DOMAIN |
@@ -519,6 +533,64 @@ static void test_ordinals(void)
 	seen_free(s);
 }
 
+/* Two errnos are two points with times of their own; folded or left out, failures as any others. */
+static void test_connect_errors(void)
+{
+	static const char *const names[] = {"connect_error"};
+	int how, i;
+
+	/* as field; as tag; as tag that is left out; folded away */
+	for (how = 0; how < 4; how++) {
+		struct merge_config c = {.exclude = names,
+					 .nexclude = how == 2,
+					 .key_fields_as_tags = how == 1 || how == 2,
+					 .max_series = how == 3,
+					 .max_points = 100};
+		struct seen *s = seen_new(&c);
+		struct point_sink next = {.put = see_point, .end = see_end, .ctx = s}, sink;
+		struct merge *m;
+		struct point p;
+
+		c.next = next;
+		m = merge_new(&c);
+		if (!m)
+			abort();
+		sink = merge_sink(m);
+		for (i = 0; i < 6; i++) {
+			p = small_point(POINT_NETFLOW, 1);
+			p.has = POINT_HAS_TCP;
+			if (i % 3) {
+				p.u.netflow.bytes_read = 99; /* not measured */
+				p.has |= POINT_HAS_CONNECT_ERROR;
+				p.u.netflow.tcp_connect_failed = 1;
+				p.u.netflow.connect_error =
+				    (uint16_t)(i % 3 == 1 ? ECONNREFUSED : ETIMEDOUT);
+			}
+			sink.put(sink.ctx, &p);
+		}
+		sink.end(sink.ctx, 100);
+		CHECK_INT(s->totals[POINT_NETFLOW].sums[0], 2);
+		CHECK_INT(s->totals[POINT_NETFLOW].sums[9], 4);
+		CHECK_INT(s->n, how < 2 ? 3 : 1);
+		CHECK_INT(count_alike(s), 0);
+		if (how == 0) {
+			CHECK(strstr(s->lines[0], " bytes_read=2i,") &&
+			      strstr(s->lines[0], " 100\n"));
+			CHECK(strstr(s->lines[1], " tcp_connect_failed=2i,connect_error="
+						  "\"ECONNREFUSED\" 101\n"));
+			CHECK(strstr(s->lines[2], " tcp_connect_failed=2i,connect_error="
+						  "\"ETIMEDOUT\" 102\n"));
+		} else if (how == 1) {
+			CHECK(strstr(s->lines[1], "netflow,connect_error=ECONNREFUSED,"));
+		} else {
+			CHECK(strstr(s->lines[0], "tcp_connect_failed=4i,") &&
+			      !strstr(s->lines[0], "connect_error"));
+		}
+		merge_free(m);
+		seen_free(s);
+	}
+}
+
 static void test_new(void)
 {
 	struct merge_config c = {.max_points = 0};
@@ -530,4 +602,4 @@ static void test_new(void)
 }
 
 TEST_MAIN({"totals", test_totals}, {"limit", test_limit}, {"exclude", test_exclude},
-	  {"ordinals", test_ordinals}, {"new", test_new})
+	  {"ordinals", test_ordinals}, {"connect errors", test_connect_errors}, {"new", test_new})
