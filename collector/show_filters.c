@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "collector/excludes.h"
+#include "collector/ifaces.h"
 #include "common/log.h"
 #include "filters/asm.h"
 #include "filters/classic.h"
@@ -29,17 +31,42 @@ static int show(const struct classic_filter *filter, const struct filter_config 
 			log_warn("filter %s has no room for rule %zu of those of capture.exclude "
 				 "without a process: packets are left out after they were copied",
 				 filter->name, i + 1);
+	if (*config->narrow_left)
+		log_warn("filter %s has no room for this host's %zu addresses: all of TCP is read",
+			 filter->name, config->nnarrow);
 	printf("\ntcpdump -ddd\n");
 	asm_print_numbers(stdout, prog, (size_t)n);
 	return 0;
 }
 
+/* The addresses that `flowline run` would narrow to. NULL: they cannot be had. */
+static struct ip_net *own_addresses(size_t *n)
+{
+	struct ip_net *nets = NULL;
+	struct ifaces *ifs;
+
+	*n = 0;
+	if (ifaces_new(&ifs))
+		return NULL;
+	*n = ifaces_local(ifs, NULL, 0);
+	nets = calloc(*n, sizeof(*nets));
+	*n = nets ? ifaces_local(ifs, nets, *n) : 0;
+	ifaces_free(ifs);
+	return nets;
+}
+
 int command_filters(const struct options *o)
 {
-	bool left[FILTER_EXCLUDES_MAX] = {false};
-	struct filter_config config = {o->dns_ports, o->ndns_ports, o->tunnels_inner, NULL, 0,
-				       left};
+	static const struct ip_net lo = {{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 0}},
+					 96 + 8};
+	bool left[FILTER_EXCLUDES_MAX] = {false}, narrow_left = false;
+	struct filter_config config = {.dns_ports = o->dns_ports,
+				       .ndns_ports = o->ndns_ports,
+				       .tunnels_inner = o->tunnels_inner,
+				       .excludes_left = left,
+				       .narrow_left = &narrow_left};
 	struct excludes excludes;
+	struct ip_net *own;
 	int status = EXIT_OK;
 	size_t i;
 
@@ -47,6 +74,9 @@ int command_filters(const struct options *o)
 		log_error("memory was refused");
 		return EXIT_FAILED;
 	}
+	own = own_addresses(&config.nnarrow);
+	config.narrow = own ? own : &lo;
+	config.nnarrow = own ? config.nnarrow : 1;
 	config.excludes = excludes.filter;
 	config.nexcludes = excludes.n < FILTER_EXCLUDES_MAX ? excludes.n : FILTER_EXCLUDES_MAX;
 	for (i = 0; i < CLASSIC_FILTERS; i++) {
@@ -56,6 +86,7 @@ int command_filters(const struct options *o)
 			status = EXIT_FAILED;
 	}
 	excludes_free(&excludes);
+	free(own);
 	if (fflush(stdout) || ferror(stdout)) {
 		log_error("standard output: cannot be written: %s", strerror(errno));
 		return EXIT_FAILED;

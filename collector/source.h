@@ -60,12 +60,31 @@ struct ring_config {
 	bool tunnels_inner; /* VXLAN, Geneve: copy enough of a datagram to look inside */
 	const struct filter_exclude *excludes; /* left out by the kernel's filter; NULL: none */
 	size_t nexcludes;
+	const struct ip_net *narrow; /* filter_config.narrow */
+	size_t nnarrow;              /* 0: nothing is narrowed */
+	/* An eBPF socket filter (collector/ring_bpf.h) that stands for all of the above from
+	 * dns_ports on, but leaves the rules to user space: attached (SO_ATTACH_BPF, Linux 3.19) in
+	 * place of the classic one. -1: none. Borrowed for the call, the socket keeps the program.
+	 */
+	int bpf_fd;
 };
 
+enum ring_filter {
+	RING_FILTER_CLASSIC, /* nothing is narrowed */
+	RING_FILTER_NARROW,
+	RING_FILTER_BPF,
+};
+
+/* What the ring has: less than its configuration asked for where the kernel has no room for the
+ * own addresses, or refused the eBPF filter: then the classic one is there. open() and
+ * source_ring_set_filter() say so in why[], which otherwise is "" where they succeed. */
+enum ring_filter source_ring_filter(const struct source *s);
+
 /* Replace the filter of an open ring by the one that config tells (its ring_bytes and ifindex do
- * not count), without losing a packet: each one goes through the old filter or the new one. Returns
- * how many of the rules are left to user space (0: none), or negative with why[] set and the old
- * filter in force, or one that lets everything pass. */
+ * not count), without losing a packet: each one goes through the old filter or the new one, also
+ * from classic to eBPF and back. Returns how many of the rules are left to user space (0: none), or
+ * negative with why[] set and the old filter in force, or one that lets everything pass. A ring
+ * that was narrowed is not any more where config does not ask for it, in either case. */
 int source_ring_set_filter(struct source *s, const struct ring_config *config, char *why,
 			   size_t why_size) MUST_CHECK;
 

@@ -1,5 +1,5 @@
-/* source_ring.c - live capture: an AF_PACKET socket with a TPACKET_V3 ring and a classic BPF
- * filter.
+/* source_ring.c - live capture: an AF_PACKET socket with a TPACKET_V3 ring and a BPF filter,
+ * classic or extended.
  *
  * Follows Linux Documentation/networking/packet_mmap.rst and net/packet/af_packet.c; TPACKET_V3 is
  * Linux 3.2. The order matters: a socket of protocol 0 receives nothing, so filter and ring are in
@@ -29,6 +29,10 @@
 #include "collector/source.h"
 #include "filters/classic.h"
 
+#ifndef SO_ATTACH_BPF
+#define SO_ATTACH_BPF 50 /* Linux 3.19, asm-generic/socket.h */
+#endif
+
 enum { RING_BATCH = 64, RING_FRAME_BYTES = 2048 };
 
 struct ring {
@@ -37,6 +41,7 @@ struct ring {
 	uint8_t *map;
 	unsigned int nblocks;
 	unsigned int next; /* block that the kernel fills or has filled next */
+	enum ring_filter filter;
 	struct source_stats stats;
 	struct frame batch[RING_BATCH];
 };
@@ -62,6 +67,8 @@ static const struct sock_filter filter_between[] = {
     {BPF_RET | BPF_K, 0, 0, FILTER_COPY_WHOLE},
 };
 
+enum { BETWEEN_INSNS = sizeof(filter_between) / sizeof(filter_between[0]) };
+
 /* SO_LOCK_FILTER (Linux 3.9) would guard the filter against whoever else has the socket: nobody
  * has, and a locked filter could not be replaced. */
 static int ring_attach(int fd, const struct sock_filter *code, size_t n)
@@ -77,8 +84,8 @@ static int ring_attach(int fd, const struct sock_filter *code, size_t n)
 /* Attach the filter, in place of another where there is one (the kernel swaps the two under RCU:
  * net/core/filter.c, sk_attach_filter()). A socket's filters, old and new, share
  * net.core.optmem_max (20 KiB before Linux 6.7): where both have no room a small one goes between
- * them, and where the new one alone has none it takes fewer rules. max: instructions; it is what
- * was found to fit. */
+ * them, and where the new one alone has none it takes fewer rules, and no addresses in the end.
+ * max: instructions; it is what was found to fit. */
 static int ring_try_filter(int fd, struct filter_insn *prog, struct sock_filter *code,
 			   const struct filter_config *fc, size_t *max)
 {
@@ -90,8 +97,7 @@ static int ring_try_filter(int fd, struct filter_insn *prog, struct sock_filter 
 	for (i = 0; i < n; i++)
 		code[i] = prog[i].insn;
 	err = ring_attach(fd, code, (size_t)n);
-	if (err == -ENOMEM && ring_attach(fd, filter_between,
-					  sizeof(filter_between) / sizeof(filter_between[0])) == 0)
+	if (err == -ENOMEM && ring_attach(fd, filter_between, BETWEEN_INSNS) == 0)
 		err = ring_attach(fd, code, (size_t)n);
 	half = (size_t)n - (size_t)n / 4;
 	if (err != -ENOMEM || classic_flow_filter(prog, half, fc) < 0)
@@ -100,15 +106,32 @@ static int ring_try_filter(int fd, struct filter_insn *prog, struct sock_filter 
 	return -EAGAIN;
 }
 
-/* Returns how many rules are left to user space, or negative. */
-static int ring_attach_filter(int fd, const struct ring_config *config, char *why, size_t why_size)
+static int ring_classic_fail(int err, size_t ndns_ports, char *why, size_t why_size)
 {
-	bool *left = calloc(config->nexcludes + 1, sizeof(*left));
+	errno = err > FL_ETRUNCATED ? -err : 0;
+	if (err == FL_EUSAGE || err == FL_EFULL)
+		snprintf(why, why_size, "the packet filter does not hold %zu DNS ports: name fewer",
+			 ndns_ports);
+	else if (err == -ENOMEM)
+		snprintf(why, why_size,
+			 "the kernel has no room for the packet filter: 'sysctl -w "
+			 "net.core.optmem_max=131072' gives it more");
+	else
+		err = ring_fail(why, why_size, "attaching the packet filter");
+	return err;
+}
+
+/* Returns how many rules are left to user space, or negative. why[] is added to. */
+static int ring_attach_classic(struct ring *r, const struct ring_config *config, char *why,
+			       size_t why_size)
+{
+	bool *left = calloc(config->nexcludes + 1, sizeof(*left)), narrow_left = false;
 	struct filter_config fc = {config->dns_ports, config->ndns_ports, config->tunnels_inner,
-				   config->excludes,  config->nexcludes,  left};
+				   config->excludes,  config->nexcludes,  left,
+				   config->narrow,    config->nnarrow,    &narrow_left};
 	struct filter_insn *prog = calloc(FILTER_INSNS_MAX, sizeof(*prog));
 	struct sock_filter *code = calloc(FILTER_INSNS_MAX, sizeof(*code));
-	size_t max = FILTER_INSNS_MAX, i;
+	size_t max = FILTER_INSNS_MAX, i, said = strlen(why);
 	int err = -ENOMEM;
 
 	if (!prog || !code || !left) {
@@ -116,25 +139,82 @@ static int ring_attach_filter(int fd, const struct ring_config *config, char *wh
 		goto out;
 	}
 	do
-		err = ring_try_filter(fd, prog, code, &fc, &max);
+		err = ring_try_filter(r->fd, prog, code, &fc, &max);
 	while (err == -EAGAIN);
-	errno = err < 0 && err > FL_ETRUNCATED ? -err : 0;
-	if (err == FL_EUSAGE || err == FL_EFULL)
-		snprintf(why, why_size, "the packet filter does not hold %zu DNS ports: name fewer",
-			 fc.ndns_ports);
-	else if (err == -ENOMEM)
-		snprintf(why, why_size,
-			 "the kernel has no room for the packet filter: 'sysctl -w "
-			 "net.core.optmem_max=131072' gives it more");
-	else if (err)
-		err = ring_fail(why, why_size, "attaching the packet filter");
-	for (i = 0; err >= 0 && i < config->nexcludes; i++)
+	if (err < 0) {
+		err = ring_classic_fail(err, fc.ndns_ports, why, why_size);
+		goto out;
+	}
+	r->filter = config->nnarrow && !narrow_left ? RING_FILTER_NARROW : RING_FILTER_CLASSIC;
+	if (narrow_left)
+		snprintf(why + said, why_size - said,
+			 "%sthe packet filter has no room for this host's %zu addresses: all of "
+			 "TCP is read",
+			 said ? "; " : "", config->nnarrow);
+	for (i = 0; i < config->nexcludes; i++)
 		err += left[i];
 out:
 	free(left);
 	free(prog);
 	free(code);
 	return err;
+}
+
+/* The program's instructions count for net.core.optmem_max as those of a classic one do
+ * (sk_attach_bpf()). */
+static int ring_attach_bpf(struct ring *r, int bpf_fd, char *why, size_t why_size)
+{
+	int err, tries;
+
+	for (tries = 0; tries < 2; tries++) {
+		if (!setsockopt(r->fd, SOL_SOCKET, SO_ATTACH_BPF, &bpf_fd, sizeof(bpf_fd))) {
+			r->filter = RING_FILTER_BPF;
+			return 0;
+		}
+		err = -errno;
+		if (err != -ENOMEM || ring_attach(r->fd, filter_between, BETWEEN_INSNS) < 0)
+			break;
+	}
+	snprintf(why, why_size,
+		 "the kernel refused the eBPF packet filter, a classic one is there: %s",
+		 strerror(-err));
+	return err;
+}
+
+/* Whatever it takes: nothing may be missing where the caller believes that all is there. Without a
+ * filter for a moment lo shows its frames twice; that happens only where net.core.optmem_max is
+ * less now than when the filter was attached. */
+static void ring_let_pass(struct ring *r)
+{
+	int none = 0;
+
+	r->filter = RING_FILTER_CLASSIC;
+	if (ring_attach(r->fd, filter_between, BETWEEN_INSNS) == 0)
+		return;
+	setsockopt(r->fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none));
+	ring_attach(r->fd, filter_between, BETWEEN_INSNS);
+}
+
+/* As source_ring_set_filter(). */
+static int ring_attach_filter(struct ring *r, const struct ring_config *config, char *why,
+			      size_t why_size)
+{
+	int err;
+
+	why[0] = 0;
+	if (config->bpf_fd >= 0 && !ring_attach_bpf(r, config->bpf_fd, why, why_size))
+		return (int)config->nexcludes;
+	err = ring_attach_classic(r, config, why, why_size);
+	if (err >= 0 || r->filter == RING_FILTER_CLASSIC || config->nnarrow)
+		return err;
+	ring_let_pass(r);
+	why[0] = 0;
+	return ring_attach_classic(r, config, why, why_size);
+}
+
+enum ring_filter source_ring_filter(const struct source *s)
+{
+	return ((const struct ring *)s)->filter;
 }
 
 static int ring_map(struct ring *r, size_t bytes, char *why, size_t why_size)
@@ -212,7 +292,7 @@ static int ring_open(struct source **s, const void *config, char *why, size_t wh
 	r->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	err = r->fd < 0 ? ring_fail(why, why_size, "opening a packet socket") : 0;
 	if (!err)
-		err = ring_attach_filter(r->fd, c, why, why_size);
+		err = ring_attach_filter(r, c, why, why_size);
 	if (err >= 0) /* rules that are left to user space are no error */
 		err = ring_map(r, c->ring_bytes, why, why_size);
 	if (!err)
@@ -355,7 +435,7 @@ static void ring_stats(struct source *s, struct source_stats *out)
 int source_ring_set_filter(struct source *s, const struct ring_config *config, char *why,
 			   size_t why_size)
 {
-	return ring_attach_filter(((const struct ring *)s)->fd, config, why, why_size);
+	return ring_attach_filter((struct ring *)s, config, why, why_size);
 }
 
 const struct source_ops source_ring = {

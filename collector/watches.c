@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -125,7 +126,7 @@ void watches_gather(const struct watches *w, struct pollfd *fds)
 	}
 }
 
-/* --- opening and closing ---------------------------------------------------------------------- */
+/* --- closing ---------------------------------------------------------------------------------- */
 
 static void close_ring(struct watch *w)
 {
@@ -147,6 +148,10 @@ void watches_close(struct watches *w)
 	for (i = 0; i < w->n; i++)
 		close_ring(&w->list[i]);
 	w->n = 0;
+	free(w->narrow);
+	w->narrow = NULL;
+	w->nnarrow = 0;
+	w->bpf_fd = -1;
 }
 
 static void remove_watch(struct watches *w, size_t i)
@@ -164,7 +169,98 @@ static void ring_settings(const struct watches *w, struct ring_config *c)
 	c->tunnels_inner = w->o->tunnels_inner;
 	c->excludes = w->excludes->filter;
 	c->nexcludes = w->excludes->n;
+	c->narrow = w->narrow;
+	c->nnarrow = w->nnarrow;
+	c->bpf_fd = w->bpf_fd;
 }
+
+/* --- filters ---------------------------------------------------------------------------------- */
+
+/* Has this ring the filter that all are to have? */
+static bool is_as_asked(const struct watch *x)
+{
+	enum ring_filter want = x->all->bpf_fd >= 0   ? RING_FILTER_BPF
+				: x->all->nnarrow > 0 ? RING_FILTER_NARROW
+						      : RING_FILTER_CLASSIC;
+
+	return source_ring_filter(x->source) == want;
+}
+
+/* Replace the filters of the open rings. 0, or negative at the first one that cannot have it. */
+static int set_filters(struct watches *w)
+{
+	bool asks = w->nnarrow || w->bpf_fd >= 0; /* for what it can do without */
+	struct ring_config c;
+	char why[512] = "";
+	int err, first = 0;
+	size_t i;
+
+	ring_settings(w, &c);
+	for (i = 0; i < w->n; i++) {
+		struct watch *x = &w->list[i];
+
+		if (!x->source)
+			continue;
+		err = source_ring_set_filter(x->source, &c, why, sizeof(why));
+		if (asks && (err < 0 || !is_as_asked(x))) {
+			log_warn("%s: %s", name_of(x), why);
+			return err < 0 ? err : FL_EFULL;
+		}
+		if (err < 0)
+			log_error("%s: the packet filter is not what it should be: %s", name_of(x),
+				  why);
+		first = first ? first : err < 0 ? err : 0;
+	}
+	return first;
+}
+
+/* The same on all rings: as asked, else without eBPF, else nothing narrowed. Negative: that. */
+static int settle_filters(struct watches *w)
+{
+	int err = set_filters(w), refused = 0;
+
+	if (err && w->bpf_fd >= 0) {
+		w->bpf_fd = -1;
+		err = set_filters(w);
+	}
+	if (err && w->nnarrow) {
+		refused = err;
+		w->nnarrow = 0;
+		err = set_filters(w);
+	}
+	return refused ? refused : err;
+}
+
+int watches_narrow(struct watches *w, const struct ip_net *nets, size_t n, int bpf_fd)
+{
+	struct ip_net *copy = n ? calloc(n, sizeof(*copy)) : NULL;
+	int err = n && !copy ? -ENOMEM : 0, settled;
+
+	if (err)
+		log_error("memory was refused: no TCP is narrowed");
+	if (copy)
+		memcpy(copy, nets, n * sizeof(*copy));
+	free(w->narrow);
+	w->narrow = copy;
+	w->nnarrow = copy ? n : 0;
+	w->bpf_fd = err ? -1 : bpf_fd;
+	settled = settle_filters(w);
+	return err ? err : settled;
+}
+
+/* A ring has come that has not what the others have. */
+static void settle_new(struct watches *w)
+{
+	size_t i;
+
+	for (i = 0; i < w->n; i++)
+		if (w->list[i].source && !is_as_asked(&w->list[i]))
+			break;
+	if (i < w->n && settle_filters(w))
+		log_warn("all of TCP is read from now on");
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static void say_opened(const struct watch *w, const struct iface *iface)
 {
@@ -322,6 +418,7 @@ static int settle(struct watches *w)
 		err = open_ring(x);
 		first = first ? first : err;
 	}
+	settle_new(w);
 	return first;
 }
 
@@ -335,6 +432,7 @@ int watches_open(struct watches *w, const struct options *o, const struct exclud
 	w->excludes = excludes;
 	w->ifs = ifs;
 	w->frames = frames;
+	w->bpf_fd = -1;
 	err = settle(w);
 	w->started = true;
 	return err;
@@ -373,20 +471,6 @@ int watches_read(struct watches *w, const struct pollfd *fds)
 
 /* --- another configuration -------------------------------------------------------------------- */
 
-static void set_filters(struct watches *w)
-{
-	struct ring_config c;
-	char why[512] = "";
-	size_t i;
-
-	ring_settings(w, &c);
-	for (i = 0; i < w->n; i++)
-		if (w->list[i].source &&
-		    source_ring_set_filter(w->list[i].source, &c, why, sizeof(why)) < 0)
-			log_error("%s: the packet filter stays as it was: %s", name_of(&w->list[i]),
-				  why);
-}
-
 /* The old rings (from 0 to nold) and the new ones see the same interfaces: the moment between them.
  */
 static void cut_between(struct watches *w, size_t nold)
@@ -418,12 +502,16 @@ void watches_change(struct watches *w, const struct options *o, const struct exc
 	w->limit_told = false;
 	for (i = 0; i < w->n; i++)
 		w->list[i].refused = false;
-	if (!same_filter)
-		set_filters(w);
+	if (!same_filter) {
+		w->bpf_fd = -1;
+		if (settle_filters(w))
+			log_debug("the packet filters are not all as the new options want them");
+	}
 	add_wanted(w);
 	for (i = 0; i < w->n; i++)
 		if (!w->list[i].source && wanted(w, w->list[i].name) && open_ring(&w->list[i]))
 			continue; /* said; the others go on */
+	settle_new(w);
 	if (was_all != is_all)
 		cut_between(w, nold);
 	for (i = 0; i < w->n && wanted(w, w->list[i].name); i++)

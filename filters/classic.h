@@ -16,7 +16,7 @@
 #include "common/error.h"
 
 enum {
-	FILTER_INSNS_MAX = 4096,   /* BPF_MAXINSNS; without rules there are fewer than 700 */
+	FILTER_INSNS_MAX = 4096,   /* BPF_MAXINSNS; without rules and addresses fewer than 700 */
 	FILTER_DNS_PORTS_MAX = 32, /* conditional jumps reach 255 instructions */
 	FILTER_EXCLUDES_MAX = 64,
 	FILTER_COPY_HEADERS =
@@ -53,6 +53,18 @@ struct filter_config {
 	/* NULL, or nexcludes answers: the program has no room for this rule, user space alone has
 	 * it. */
 	bool *excludes_left;
+	/* TCP in plain headers (as above) with an address in one of these networks is narrowed: the
+	 * kernel's own figures count it (flows/kernel.h), so that the ring needs only segments that
+	 * make a difference. Left out are, but on DNS ports and with SYN, FIN or RST: a segment
+	 * without payload, by the lengths in its headers and not the frame's, that is not longer
+	 * than FILTER_COPY_SMALL; and a longer one of which only headers would be copied, as it
+	 * does not look like text. All others are copied as ever, also frames below 64 bytes behind
+	 * a tag, PPPoE or MPLS. */
+	const struct ip_net *narrow;
+	size_t nnarrow; /* 0: none; the program is the same as ever */
+	/* NULL, or the answer: the program has no room for all of these networks, and so narrows
+	 * nothing. They go before the rules. */
+	bool *narrow_left;
 };
 
 struct classic_filter {
@@ -60,17 +72,17 @@ struct classic_filter {
 	const char *about;      /* one sentence */
 	const char *expression; /* what it lets pass, in tcpdump's words */
 	/* Write the program to out; returns how many instructions. FL_EUSAGE: too many ports;
-	 * FL_EFULL: it does not fit in max, even without rules. */
+	 * FL_EFULL: it does not fit in max, even without rules and addresses. */
 	int (*build)(struct filter_insn *out, size_t max, const struct filter_config *config);
 };
 
-enum { CLASSIC_FILTERS = 2 };
+enum { CLASSIC_FILTERS = 3 };
 
 /* Every program there is, for those who want to read them. */
 extern const struct classic_filter classic_filters[CLASSIC_FILTERS];
 
-/* What the packet ring attaches: packets that flows, DNS and HTTP are made of. Works on an
- * AF_PACKET SOCK_RAW socket on every kind of link. */
+/* What the packet ring attaches: packets that flows, DNS and HTTP are made of; narrowed where the
+ * configuration says so. Works on an AF_PACKET SOCK_RAW socket on every kind of link. */
 int classic_flow_filter(struct filter_insn *out, size_t max,
 			const struct filter_config *config) MUST_CHECK;
 

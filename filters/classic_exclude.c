@@ -186,6 +186,29 @@ static void prefixes_settle(struct prefixes *s)
 	s->n = n;
 }
 
+/* Of settled ones: two halves of a network become that. A server with a range of addresses, each on
+ * its own, would find no room for them. */
+static void prefixes_merge(struct prefixes *s)
+{
+	struct prefix whole;
+	size_t i, n = 0;
+	int w;
+
+	for (i = 0; i < s->n; i++) {
+		s->v[n++] = s->v[i];
+		while (n > 1 && s->v[n - 1].bits == s->v[n - 2].bits) {
+			whole = s->v[n - 2];
+			whole.bits--;
+			for (w = 0; w < 4; w++)
+				whole.word[w] &= mask_of(&whole, w);
+			if (!prefix_contains(&whole, &s->v[n - 1]))
+				break;
+			s->v[--n - 1] = whole;
+		}
+	}
+	s->n = n;
+}
+
 static struct prefix *prefixes_add(struct block *b, struct prefixes *s)
 {
 	if (s->n == PREFIXES_MAX) {
@@ -387,13 +410,14 @@ static int udp_rules(struct block *b, const struct filter_config *config, int ru
 	return emit_load(b, BPF_H, at + 2, next, "destination port");
 }
 
-/* TCP or UDP in plain headers, all of which are there? */
-static void prelude(struct block *b, int tcp, int udp)
+/* TCP or UDP in plain headers, of which so many bytes behind IP's are there? */
+static void prelude(struct block *b, uint32_t bytes, int tcp, int udp, int other)
 {
-	uint32_t need = b->place->ip6 ? 44 : 24;
-	int next;
+	uint32_t need = (b->place->ip6 ? 40 : 20) + bytes;
+	int next = other;
 
-	next = emit_jump(b, BPF_JEQ, 17, udp, ONWARD, "UDP");
+	if (udp != other)
+		next = emit_jump(b, BPF_JEQ, 17, udp, other, "UDP");
 	next = emit_jump(b, BPF_JEQ, 6, tcp, next, "TCP");
 	if (b->place->ip6) {
 		next = emit_load(b, BPF_B, 6, next, "next header");
@@ -401,46 +425,81 @@ static void prelude(struct block *b, int tcp, int udp)
 		emit_before(b, next);
 		next = emit(b, BPF_ALU | BPF_AND | BPF_K, 0x3fff00ff, "but the TTL");
 		next = emit_load(b, BPF_W, 6, next, "fragment, TTL, protocol");
-		next = emit_jump(b, BPF_JEQ, 0x45, next, ONWARD, "no options");
+		next = emit_jump(b, BPF_JEQ, 0x45, next, other, "no options");
 		next = emit_load(b, BPF_B, 0, next, "version and header length");
 	}
-	next = emit_jump(b, BPF_JGE, b->place->at_x ? need : b->place->base + need, next, ONWARD,
-			 "the ports are there");
+	next = emit_jump(b, BPF_JGE, b->place->at_x ? need : b->place->base + need, next, other,
+			 bytes < 20 ? "the ports are there" : "the headers are there");
 	emit_before(b, next);
 	if (b->place->at_x)
 		emit(b, BPF_ALU | BPF_SUB | BPF_X, 0, "from IP on");
 	emit(b, BPF_LD | BPF_W | BPF_LEN, 0, "length of the frame");
 }
 
+static void block_begin(struct block *b, struct filter_insn *out, size_t max,
+			const struct exclude_place *place)
+{
+	int i;
+
+	b->out = out;
+	b->max = max;
+	b->n = 0;
+	b->full = false;
+	b->place = place;
+	for (i = 0; i < LONG_JUMPS; i++)
+		b->far[i].target = b->far[i].at = ONWARD;
+	b->next_far = 0;
+	b->drop = ONWARD;
+	b->nets.n = b->ports.n = 0;
+}
+
+/* Turn it the right way round. Returns how many instructions. */
+static int block_end(struct block *b)
+{
+	int i;
+
+	if (b->full)
+		return FL_EFULL;
+	for (i = 0; i < b->n / 2; i++) {
+		struct filter_insn f = b->out[i];
+
+		b->out[i] = b->out[b->n - 1 - i];
+		b->out[b->n - 1 - i] = f;
+	}
+	b->out[0].section = b->place->section;
+	return b->n;
+}
+
+int classic_narrow_block(struct filter_insn *out, size_t max, const struct filter_config *config,
+			 const struct exclude_place *place)
+{
+	struct filter_exclude own = {config->narrow, config->nnarrow, NULL, 0};
+	struct block b;
+	int past;
+
+	block_begin(&b, out, max, place);
+	add_nets(&b, &own);
+	prefixes_settle(&b.nets);
+	prefixes_merge(&b.nets);
+	if (!b.nets.n && !b.full)
+		return 0;
+	past = emit(&b, BPF_JMP | BPF_JA, 0, "as ever");
+	prelude(&b, 20, search_nets(&b, ONWARD, past), past, past);
+	return block_end(&b);
+}
+
 int classic_exclude_block(struct filter_insn *out, size_t max, const struct filter_config *config,
 			  uint64_t rules, const struct exclude_place *place)
 {
 	struct block b;
-	int i, next;
+	int next;
 
-	b.out = out;
-	b.max = max;
-	b.n = 0;
-	b.full = false;
-	b.place = place;
-	for (i = 0; i < LONG_JUMPS; i++)
-		b.far[i].target = b.far[i].at = ONWARD;
-	b.next_far = 0;
-	b.drop = ONWARD;
+	block_begin(&b, out, max, place);
 	next = all_rules(&b, config, rules);
 	if (b.full)
 		return FL_EFULL;
 	if (next == ONWARD)
 		return 0;
-	prelude(&b, next, udp_rules(&b, config, next));
-	if (b.full)
-		return FL_EFULL;
-	for (i = 0; i < b.n / 2; i++) {
-		struct filter_insn f = out[i];
-
-		out[i] = out[b.n - 1 - i];
-		out[b.n - 1 - i] = f;
-	}
-	out[0].section = place->section;
-	return b.n;
+	prelude(&b, 4, next, udp_rules(&b, config, next), ONWARD);
+	return block_end(&b);
 }

@@ -1,7 +1,8 @@
 /* interpret.c - a second implementation of the classic BPF machine, to compare the kernel's with.
  *
  * After the instruction set of McCanne and Jacobson (1993) and Linux's net/core/filter.c. Only what
- * filters/classic.c uses: no scratch memory, no multiplication or division.
+ * filters/classic.c uses: no multiplication or division, scratch memory for whole words from A to
+ * X.
  */
 #include "filters/interpret.h"
 
@@ -11,6 +12,7 @@
 
 struct machine {
 	uint32_t a, x;
+	uint32_t mem[BPF_MEMWORDS];
 	const struct interpret_frame *frame;
 	bool bad_load;
 };
@@ -52,6 +54,9 @@ static bool interpret_code_known(const struct sock_filter *insn)
 	case BPF_ALU | BPF_LSH | BPF_K:
 	case BPF_ALU | BPF_RSH | BPF_K:
 		return insn->k < 32;
+	case BPF_ST:
+	case BPF_LDX | BPF_W | BPF_MEM:
+		return insn->k < BPF_MEMWORDS;
 	default:
 		return false;
 	}
@@ -105,10 +110,12 @@ static void interpret_load(struct machine *m, const struct sock_filter *insn)
 	m->a = size == 1 ? *p : size == 2 ? load_be16(p) : load_be32(p);
 }
 
-/* A number, or 4 * (the byte's lower half): the length of an IPv4 header. */
+/* A number, what was kept, or 4 * (the byte's lower half): the length of an IPv4 header. */
 static void interpret_load_x(struct machine *m, const struct sock_filter *insn)
 {
-	if (BPF_MODE(insn->code) != BPF_MSH)
+	if (BPF_MODE(insn->code) == BPF_MEM)
+		m->x = m->mem[insn->k];
+	else if (BPF_MODE(insn->code) != BPF_MSH)
 		m->x = insn->k;
 	else if (insn->k < m->frame->len)
 		m->x = (uint32_t)(m->frame->data[insn->k] & 15) * 4;
@@ -164,7 +171,7 @@ struct interpret_result interpret_run(const struct filter_insn *prog, size_t n,
 				      const struct interpret_frame *frame)
 {
 	struct interpret_result r = {0, 0, -1};
-	struct machine m = {0, 0, frame, false};
+	struct machine m = {0, 0, {0}, frame, false};
 	size_t pc;
 
 	for (pc = 0; pc < n; pc++) {
@@ -177,6 +184,9 @@ struct interpret_result interpret_run(const struct filter_insn *prog, size_t n,
 			break;
 		case BPF_LDX:
 			interpret_load_x(&m, insn);
+			break;
+		case BPF_ST:
+			m.mem[insn->k] = m.a;
 			break;
 		case BPF_ALU:
 			interpret_alu(&m, insn);

@@ -15,8 +15,9 @@
 
 #include "collector/source.h"
 #include "collector/source_ring.h"
-#include "tests/filters/cases.h"
+#include "tests/filters/narrow_cases.h"
 #include "tests/live/netns.h"
+#include "tests/live/socket_filter.h"
 
 struct got {
 	uint64_t frames, bytes, out_of_order;
@@ -52,6 +53,7 @@ static struct ring_config config_for(const char *name, size_t bytes)
 	c.ring_bytes = bytes;
 	c.dns_ports = case_dns_ports;
 	c.ndns_ports = 2;
+	c.bpf_fd = -1;
 	return c;
 }
 
@@ -245,6 +247,11 @@ static void test_down_up_gone(void)
 	close(out);
 }
 
+/* All frames of the tests below fit, whole: so slow may the reader be. */
+enum { REPLACE_RING = 32 << 20 };
+
+static const struct filter_case medium = {"4t", 1, 2, 600, "", HDR};
+
 /* 100 times another filter while packets come: every one of those that each filter wants is there.
  */
 static void replace_while_sending(struct ring_config *with, struct ring_config *without)
@@ -255,7 +262,7 @@ static void replace_while_sending(struct ring_config *with, struct ring_config *
 	struct source_stats st;
 	struct got g;
 	char why[256] = "";
-	int i, status = 0;
+	int i, status = 0, failed = test_failed_checks;
 	pid_t pid;
 
 	memset(&g, 0, sizeof(g));
@@ -268,10 +275,10 @@ static void replace_while_sending(struct ring_config *with, struct ring_config *
 		int out = sender("va");
 
 		for (i = 0; i < FRAMES / 20; i++) {
-			send_many(out, &bulk, 20);
+			send_many(out, &medium, 20);
 			usleep(100);
 		}
-		_exit(test_failed_checks != 0);
+		_exit(test_failed_checks != failed);
 	}
 	for (i = 0; i < ROUNDS; i++) {
 		CHECK_MSG(source_ring_set_filter(s, i & 1 ? without : with, why, sizeof(why)) >= 0,
@@ -299,7 +306,7 @@ static void test_replace(void)
 		TEST_SKIP(reason);
 		return;
 	}
-	without = with = config_for("vb", 16 << 20);
+	without = with = config_for("vb", REPLACE_RING);
 	with.excludes = case_excludes;
 	with.nexcludes = CASE_EXCLUDES;
 	replace_while_sending(&with, &without);
@@ -313,6 +320,8 @@ static void test_little_room(void)
 	struct filter_exclude rules[40];
 	const char *reason = netns_veth();
 	struct ring_config with, without;
+	struct source *s;
+	char why[256] = "";
 	FILE *f;
 	int i;
 
@@ -331,10 +340,15 @@ static void test_little_room(void)
 		nets[i].bits = 96 + 16;
 		rules[i] = (struct filter_exclude){&nets[i], 1, case_web, 2};
 	}
-	without = with = config_for("vb", 16 << 20);
+	without = with = config_for("vb", REPLACE_RING);
 	with.excludes = rules;
 	with.nexcludes = 40;
+	with.narrow = narrow_other;
+	with.nnarrow = NARROW_OTHER;
 	replace_while_sending(&with, &without);
+	CHECK_INT(source_ring.open(&s, &with, why, sizeof(why)), 0);
+	CHECK(s && source_ring_filter(s) == RING_FILTER_NARROW); /* the rules have less room */
+	source_ring.close(s);
 }
 
 /* From one moment on packets are left out, and counted by nobody; then they are back. */
@@ -382,6 +396,161 @@ static void test_filter_works(void)
 	close(out);
 }
 
+/* --- narrowed, and by eBPF -------------------------------------------------------------------- */
+
+enum { BPF_COPY = 100 };
+
+static const struct narrow_case acks = {"4T", 1, 2, ACK, "", 0, 0, 0};
+static const struct narrow_case data = {"4T", 1, 2, PSH, "x", 1, 0, ALL};
+
+static void send_narrow(int fd, const struct narrow_case *c, int count)
+{
+	uint8_t frame[CASE_FRAME_MAX];
+	size_t ip, len = narrow_build(c, 7, frame, &ip);
+
+	while (count--)
+		CHECK(write(fd, frame, len) == (ssize_t)len);
+}
+
+/* Ten ACKs of an own address and three segments with a byte: how many come? */
+static uint64_t frames_of_13(struct source *s, int out, struct got *g)
+{
+	uint64_t before = g->frames;
+
+	send_narrow(out, &acks, 10);
+	send_narrow(out, &data, 3);
+	CHECK_INT(drain(s, g), 0);
+	return g->frames - before;
+}
+
+static void test_narrow(void)
+{
+	static struct ip_net many[2000];
+	const char *reason = netns_veth();
+	struct ring_config c;
+	struct source *s;
+	struct got g;
+	char why[256] = "";
+	int out, i;
+
+	if (reason) {
+		TEST_SKIP(reason);
+		return;
+	}
+	memset(&g, 0, sizeof(g));
+	c = config_for("vb", 0);
+	out = sender("va");
+	s = ring("vb", 0);
+	if (!s)
+		return;
+	CHECK_INT(source_ring_filter(s), RING_FILTER_CLASSIC);
+	CHECK_INT(frames_of_13(s, out, &g), 13);
+	c.narrow = narrow_own;
+	c.nnarrow = NARROW_OWN;
+	CHECK_INT(source_ring_set_filter(s, &c, why, sizeof(why)), 0);
+	CHECK_INT(source_ring_filter(s), RING_FILTER_NARROW);
+	CHECK_STR(why, "");
+	CHECK_INT(frames_of_13(s, out, &g), 3);
+	for (i = 0; i < 2000; i++) {
+		addr_from_v4(&many[i].addr,
+			     (const uint8_t[4]){10, 0, (uint8_t)(i >> 8), (uint8_t)i});
+		many[i].bits = 96 + 32;
+		many[i].addr.b[13] = (uint8_t)(i % 7);
+	}
+	c.narrow = many; /* too many: nothing is narrowed, and that is said */
+	c.nnarrow = 2000;
+	CHECK_INT(source_ring_set_filter(s, &c, why, sizeof(why)), 0);
+	CHECK_INT(source_ring_filter(s), RING_FILTER_CLASSIC);
+	CHECK_MSG(strstr(why, "no room for this host's 2000 addresses"), "%s", why);
+	CHECK_INT(frames_of_13(s, out, &g), 13);
+	c.narrow = narrow_own;
+	c.nnarrow = NARROW_OWN;
+	CHECK_INT(source_ring_set_filter(s, &c, why, sizeof(why)), 0);
+	c.nnarrow = 0;
+	c.ndns_ports = FILTER_DNS_PORTS_MAX + 1; /* refused, and widened all the same */
+	CHECK_INT(source_ring_set_filter(s, &c, why, sizeof(why)), FL_EUSAGE);
+	CHECK_INT(source_ring_filter(s), RING_FILTER_CLASSIC);
+	CHECK_INT(frames_of_13(s, out, &g), 13);
+	source_ring.close(s);
+	close(out);
+}
+
+static void test_bpf(void)
+{
+	const char *reason = netns_veth();
+	int fd = socket_filter_load(BPF_COPY), out;
+	struct ring_config c;
+	struct source *s;
+	struct got g;
+	char why[256] = "";
+
+	if (!reason && fd < 0)
+		reason = "this kernel or account loads no eBPF socket filter";
+	if (reason) {
+		TEST_SKIP(reason);
+		return;
+	}
+	memset(&g, 0, sizeof(g));
+	c = config_for("vb", 0);
+	c.narrow = narrow_own;
+	c.nnarrow = NARROW_OWN;
+	c.bpf_fd = fd;
+	out = sender("va");
+	CHECK_MSG(source_ring.open(&s, &c, why, sizeof(why)) == 0, "%s", why);
+	if (!s)
+		return;
+	CHECK_INT(source_ring_filter(s), RING_FILTER_BPF);
+	send_many(out, &ping, 1); /* the program tells nothing apart */
+	CHECK_INT(drain(s, &g), 0);
+	CHECK_INT(g.frames, 1);
+	send_many(out, &bulk, 1);
+	CHECK_INT(drain(s, &g), 0);
+	CHECK_INT(g.last.caplen, BPF_COPY);
+	CHECK_INT(g.last.wirelen, 1514);
+	c.bpf_fd = -1;
+	CHECK_INT(source_ring_set_filter(s, &c, why, sizeof(why)), 0);
+	CHECK_INT(source_ring_filter(s), RING_FILTER_NARROW);
+	CHECK_INT(frames_of_13(s, out, &g), 3);
+	c.bpf_fd = fd;
+	CHECK_INT(source_ring_set_filter(s, &c, why, sizeof(why)), 0);
+	CHECK_INT(frames_of_13(s, out, &g), 13);
+	c.bpf_fd = out; /* no program: the classic filter, and it is said */
+	CHECK_INT(source_ring_set_filter(s, &c, why, sizeof(why)), 0);
+	CHECK_INT(source_ring_filter(s), RING_FILTER_NARROW);
+	CHECK_MSG(strstr(why, "refused the eBPF packet filter"), "%s", why);
+	CHECK_INT(frames_of_13(s, out, &g), 3);
+	source_ring.close(s);
+	CHECK_INT(source_ring.open(&s, &c, why, sizeof(why)), 0);
+	CHECK(s && source_ring_filter(s) == RING_FILTER_NARROW);
+	CHECK_MSG(strstr(why, "refused the eBPF packet filter"), "%s", why);
+	source_ring.close(s);
+	close(out);
+	close(fd);
+}
+
+/* 100 times from classic to eBPF and back, and from wide to narrowed, while packets come. */
+static void test_replace_kinds(void)
+{
+	const char *reason = netns_veth();
+	int fd = socket_filter_load(BPF_COPY);
+	struct ring_config wide, other;
+
+	if (reason) {
+		TEST_SKIP(reason);
+		return;
+	}
+	wide = other = config_for("vb", REPLACE_RING);
+	other.narrow = narrow_other;
+	other.nnarrow = NARROW_OTHER;
+	replace_while_sending(&other, &wide);
+	other.bpf_fd = fd;
+	if (fd >= 0)
+		replace_while_sending(&other, &wide);
+	else
+		TEST_SKIP("this kernel or account loads no eBPF socket filter");
+	close(fd);
+}
+
 static void test_errors(void)
 {
 	struct ring_config c;
@@ -417,4 +586,7 @@ TEST_MAIN({"every frame", test_every_frame}, {"drops", test_drops},
 	  {"all interfaces", test_all_interfaces}, {"down, up, gone", test_down_up_gone},
 	  {"another filter", test_filter_works},
 	  {"another filter, 100 times while packets come", test_replace},
-	  {"another filter in little room", test_little_room}, {"errors", test_errors})
+	  {"another filter in little room", test_little_room}, {"narrowed TCP", test_narrow},
+	  {"an eBPF filter", test_bpf},
+	  {"classic, narrowed, eBPF, 100 times while packets come", test_replace_kinds},
+	  {"errors", test_errors})

@@ -213,8 +213,11 @@ static void random_rules(size_t n, unsigned int nnets, unsigned int nports, unsi
 static int build_rules(bool inner, size_t max)
 {
 	static const uint16_t dns[] = {53};
-	struct filter_config c = {dns, 1, inner, rules.rule, rules.n, rules.left};
+	struct filter_config c = {.dns_ports = dns, .ndns_ports = 1, .tunnels_inner = inner};
 
+	c.excludes = rules.rule;
+	c.nexcludes = rules.n;
+	c.excludes_left = rules.left;
 	return classic_flow_filter(prog, max, &c);
 }
 
@@ -335,7 +338,10 @@ static void test_exclude_cases(void)
 	static const struct filter_case vxlan = {"4u", 22, 4789, 1514, "", ALL};
 	static const struct filter_case on4 = {"4t", 22, 4789, 60, "", 0};
 	uint8_t frame[CASE_FRAME_MAX];
-	struct filter_config c = {case_dns_ports, 2, false, case_excludes, CASE_EXCLUDES, NULL};
+	struct filter_config c = {.dns_ports = case_dns_ports,
+				  .ndns_ports = 2,
+				  .excludes = case_excludes,
+				  .nexcludes = CASE_EXCLUDES};
 	int n = classic_flow_filter(prog, FILTER_INSNS_MAX, &c);
 	size_t i, len;
 
