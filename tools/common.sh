@@ -24,9 +24,10 @@ BUILD_NEEDS_apt_get="gcc make autoconf automake libc6-dev libpcap-dev libmaxmind
 BUILD_NEEDS_dnf="gcc make autoconf automake glibc-devel libpcap-devel libmaxminddb-devel libyaml-devel zlib-devel"
 BUILD_NEEDS_yum=$BUILD_NEEDS_dnf
 # Each of these is left out where the package manager does not have it.
-BUILD_WANTS_apt_get="libbpf-dev libelf-dev libcurl4-openssl-dev"
-BUILD_WANTS_dnf="libbpf-devel elfutils-libelf-devel libcurl-devel"
-BUILD_WANTS_yum=$BUILD_WANTS_dnf
+# clang and bpftool compile the eBPF programs; a release tarball has them compiled
+BUILD_WANTS_apt_get="libbpf-dev libelf-dev clang bpftool libcurl4-openssl-dev"
+BUILD_WANTS_dnf="libbpf-devel elfutils-libelf-devel clang bpftool libcurl-devel"
+BUILD_WANTS_yum="libcurl-devel"
 # What the tests use; a test whose tool is missing is skipped.
 TEST_WANTS_apt_get="tshark tcpdump nginx-light curl dnsmasq-base bind9-dnsutils dnsperf iperf3 iproute2 python3
 	python3-scapy valgrind clang procps ethtool libcap2-bin influxdb victoria-metrics openssl util-linux

@@ -23,7 +23,8 @@ apt_install() {
 }
 
 needs() {
-	apt_install gcc make autoconf automake libc6-dev libpcap-dev libmaxminddb-dev libyaml-dev zlib1g-dev libcurl4-openssl-dev
+	apt_install gcc make autoconf automake libc6-dev libpcap-dev libmaxminddb-dev libyaml-dev zlib1g-dev libcurl4-openssl-dev \
+		libbpf-dev libelf-dev clang bpftool
 }
 
 # The packages that hold the libraries of a program, as this release of the distribution calls them.
@@ -46,7 +47,7 @@ compile() {
 		(cd "$build/src" && tar xf -)
 	[ -x "$build/src/configure" ] || (cd "$build/src" && sh ./autogen.sh) >"$build/log" 2>&1 || { cat "$build/log"; die "autogen.sh failed"; }
 	mkdir "$build/obj"
-	(cd "$build/obj" && "$build/src/configure" --prefix=/usr --sysconfdir=/etc --localstatedir=/var --without-libbpf &&
+	(cd "$build/obj" && "$build/src/configure" --prefix=/usr --sysconfdir=/etc --localstatedir=/var &&
 		make -j"$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)" && make install-strip DESTDIR="$build/root") >"$build/log" 2>&1 ||
 		{ tail -n 40 "$build/log"; die "the build failed"; }
 	# of what is installed the image gets the program; a container has no init and nobody who reads manuals
@@ -76,13 +77,16 @@ final() {
 	# Who is not root gets capabilities by files only, and a file that asks for more than the container may
 	# have cannot be run at all: so one copy for each set, and the entry point takes what fits.
 	# /usr/bin/flowline itself stays without: status, read and check-config need none.
-	for kind in net processes; do
+	for kind in net processes probes; do
 		cp /usr/bin/flowline "$lib/flowline-$kind"
 		chown root:$uid "$lib/flowline-$kind"
 		chmod 750 "$lib/flowline-$kind"
 	done
 	setcap cap_net_raw=ep "$lib/flowline-net"
 	setcap cap_net_raw,cap_sys_ptrace,cap_dac_read_search=ep "$lib/flowline-processes"
+	# eBPF: Linux 5.8; where these names are not known the image does without
+	setcap cap_net_raw,cap_sys_ptrace,cap_dac_read_search,cap_perfmon,cap_bpf=ep "$lib/flowline-probes" ||
+		rm "$lib/flowline-probes"
 	# the tool goes again, its library stays where another one needs it
 	DEBIAN_FRONTEND=noninteractive apt-get -qq purge -y --auto-remove libcap2-bin >/dev/null
 	apt-get clean

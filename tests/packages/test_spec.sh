@@ -57,13 +57,20 @@ common() {
 		'^%config\(noreplace\) .*/logrotate\.d/flowline$' '/usr/lib/systemd/system/flowline\.service$'
 }
 
-# runs as a user of its own, with ambient capabilities
+# runs as a user of its own, with ambient capabilities; EL8's libbpf is too old
 modern() {
-	has '^BuildRequires: +systemd-rpm-macros$' '^BuildRequires: +libbpf-devel$' 'with-libbpf' \
+	if [ "$name" = el8 ]; then
+		has 'without-libbpf'
+		has_not 'libbpf-devel'
+	else
+		has '^BuildRequires: +libbpf-devel$' 'with-libbpf'
+		has_not 'without-libbpf'
+	fi
+	has '^BuildRequires: +systemd-rpm-macros$' \
 		'^Recommends: +logrotate$' '^Requires\(pre\): +shadow-utils$' '^useradd|^    useradd' \
 		'sysusers\.d/flowline\.conf$' '^%dir %attr\(0750, flowline, flowline\) /var/lib/flowline$' \
 		'^%config.*%attr\(0640, root, flowline\)'
-	has_not '^BuildRequires: +systemd$' 'without-libbpf' 'flowline-el7'
+	has_not '^BuildRequires: +systemd$' 'flowline-el7'
 }
 
 # as root with a bounding set
@@ -93,7 +100,7 @@ read_as el9 --define 'rhel 9' --define 'dist .el9' --define '_unitdir /usr/lib/s
 for part in post preun postun; do has "^of-the-distribution $part flowline\\.service"; done
 has_not 'systemctl'
 
-read_as el8 --define 'rhel 8' --define 'dist .el8' --without check --without libbpf
+read_as el9 --define 'rhel 9' --define 'dist .el9' --without check --without libbpf
 has 'without-libbpf'
 has_not '^make .* check ' 'python3' 'libbpf-devel'
 
