@@ -33,7 +33,9 @@ enum {
 	DIAG_BUFFER = 32768, /* the kernel fills at most this much for one read */
 	DIAG_SOCKET_BUFFER = 1 << 20,
 	DIAG_ATTEMPTS = 3,
-	DIAG_WAIT_S = 2,
+	/* The kernel makes an answer while it is asked for: what is not there at once never comes.
+	 */
+	DIAG_WAIT_MS = 200,
 	DIAG_PATH = 4096,
 };
 
@@ -56,7 +58,7 @@ struct diag_request {
 
 static int diag_open(struct sockdiag *d)
 {
-	struct timeval wait = {DIAG_WAIT_S, 0};
+	struct timeval wait = {0, DIAG_WAIT_MS * 1000};
 	int size = DIAG_SOCKET_BUFFER;
 
 	d->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
@@ -217,17 +219,32 @@ static int diag_answers(struct sockdiag *d, struct diag_read *r)
 	return r->err;
 }
 
-/* From then on the protocol is read from /proc. Also where answers never came: the socket is out of
- * step, and a new one may only be had in the namespace of the thread that made it. */
+/* From then on the protocol is read from /proc. */
 static bool diag_is_refusal(int err)
 {
 	return err == -ENOENT || err == -EINVAL || err == -EPROTONOSUPPORT || err == -EOPNOTSUPP ||
-	       err == -EPERM || err == -EACCES || err == -ECONNREFUSED || err == -ETIMEDOUT;
+	       err == -EPERM || err == -EACCES || err == -ECONNREFUSED;
 }
 
-static int diag_dump_family(struct sockdiag *d, const struct sock_query *q, uint8_t family,
+/* Where an answer never came the socket is out of step, and nothing is asked of it again: each
+ * question would wait. A new one may only be had in the namespace of the thread that made it. */
+static bool diag_is_deaf(struct sockdiag *d, int err)
+{
+	if (err == -ETIMEDOUT)
+		sockdiag_refuse(d);
+	return err == -ETIMEDOUT;
+}
+
+/* A query, and the ports that are wanted; 0: any. */
+struct diag_wanted {
+	const struct sock_query *q;
+	uint16_t local, remote;
+};
+
+static int diag_dump_family(struct sockdiag *d, const struct diag_wanted *w, uint8_t family,
 			    struct diag_read *r)
 {
+	const struct sock_query *q = w->q;
 	struct diag_request req;
 	int err;
 
@@ -235,6 +252,8 @@ static int diag_dump_family(struct sockdiag *d, const struct sock_query *q, uint
 	req.r.sdiag_family = family;
 	req.r.sdiag_protocol = q->proto;
 	req.r.idiag_states = q->states;
+	req.r.id.idiag_sport = htobe16(w->local);
+	req.r.id.idiag_dport = htobe16(w->remote);
 	if (q->tcp_info && q->proto == PROTO_TCP)
 		req.r.idiag_ext = 1 << (INET_DIAG_INFO - 1);
 	r->done = false;
@@ -243,9 +262,16 @@ static int diag_dump_family(struct sockdiag *d, const struct sock_query *q, uint
 	return err ? err : diag_answers(d, r);
 }
 
-static int proc_dump(struct sockdiag *d, const struct sock_query *q, const struct sock_visitor *v,
+static bool diag_is_wanted(const struct diag_wanted *w, const struct sock_entry *s)
+{
+	return w->q->states >> s->state & 1 && (!w->local || w->local == s->local.port) &&
+	       (!w->remote || w->remote == s->remote.port);
+}
+
+static int proc_dump(struct sockdiag *d, const struct diag_wanted *w, const struct sock_visitor *v,
 		     bool ipv6)
 {
+	const struct sock_query *q = w->q;
 	char path[DIAG_PATH + 16], line[512];
 	struct sock_entry s;
 	FILE *f;
@@ -256,47 +282,57 @@ static int proc_dump(struct sockdiag *d, const struct sock_query *q, const struc
 	if (!f)
 		return ipv6 && errno == ENOENT ? 0 : -errno; /* a kernel without IPv6 */
 	while (fgets(line, sizeof(line), f))
-		if (sockdiag_parse_line(line, q->proto, ipv6, &s) && q->states >> s.state & 1)
+		if (sockdiag_parse_line(line, q->proto, ipv6, &s) && diag_is_wanted(w, &s))
 			v->socket(v->ctx, &s);
 	fclose(f);
 	return 0;
 }
 
-static int diag_dump_once(struct sockdiag *d, const struct sock_query *q,
+static int diag_dump_once(struct sockdiag *d, const struct diag_wanted *w,
 			  const struct sock_visitor *v)
 {
-	struct diag_read r = {v, q->proto, false, false, 0};
+	uint8_t proto = w->q->proto;
+	struct diag_read r = {v, proto, false, false, 0};
 	int err;
 
 	if (v->begin)
 		v->begin(v->ctx);
-	if (!sockdiag_by_netlink(d, q->proto)) {
-		err = proc_dump(d, q, v, false);
-		return err ? err : proc_dump(d, q, v, true);
+	if (!sockdiag_by_netlink(d, proto)) {
+		err = proc_dump(d, w, v, false);
+		return err ? err : proc_dump(d, w, v, true);
 	}
-	err = diag_dump_family(d, q, AF_INET, &r);
+	err = diag_dump_family(d, w, AF_INET, &r);
 	if (diag_is_refusal(err)) {
-		d->refused[q->proto == PROTO_UDP] = true;
+		d->refused[proto == PROTO_UDP] = true;
 		return -EAGAIN;
 	}
 	if (!err)
-		err = diag_dump_family(d, q, AF_INET6, &r);
+		err = diag_dump_family(d, w, AF_INET6, &r);
+	if (diag_is_deaf(d, err))
+		return -EAGAIN;
 	if (err == -ENOENT || err == -EINVAL)
 		err = 0; /* a kernel without IPv6 */
 	return !err && r.interrupted ? -EINTR : err;
 }
 
-int sockdiag_dump(struct sockdiag *d, const struct sock_query *q, const struct sock_visitor *v)
+int sockdiag_dump_ports(struct sockdiag *d, const struct sock_query *q, uint16_t local,
+			uint16_t remote, const struct sock_visitor *v)
 {
+	struct diag_wanted w = {q, local, remote};
 	int i, err = 0;
 
 	for (i = 0; i < DIAG_ATTEMPTS; i++) {
-		err = diag_dump_once(d, q, v);
+		err = diag_dump_once(d, &w, v);
 		if (err != -EINTR && err != -EAGAIN && err != -EBUSY)
 			break;
 		d->repeats++;
 	}
 	return err;
+}
+
+int sockdiag_dump(struct sockdiag *d, const struct sock_query *q, const struct sock_visitor *v)
+{
+	return sockdiag_dump_ports(d, q, 0, 0, v);
 }
 
 static void diag_put_addr(__be32 out[4], const struct ip_addr *a, bool v4)
@@ -312,8 +348,8 @@ static void diag_keep_one(void *ctx, const struct sock_entry *s)
 	*(struct sock_entry *)ctx = *s;
 }
 
-int sockdiag_lookup(struct sockdiag *d, uint8_t proto, const struct sock_end *local,
-		    const struct sock_end *remote, struct sock_entry *out)
+static int diag_lookup(struct sockdiag *d, uint8_t proto, const struct sock_end *local,
+		       const struct sock_end *remote, bool tcp_info, struct sock_entry *out)
 {
 	struct sock_visitor v = {NULL, diag_keep_one, out};
 	struct diag_read r = {&v, proto, false, false, 0};
@@ -332,6 +368,8 @@ int sockdiag_lookup(struct sockdiag *d, uint8_t proto, const struct sock_end *lo
 	req.r.sdiag_family = v4 ? AF_INET : AF_INET6;
 	req.r.sdiag_protocol = proto;
 	req.r.idiag_states = SOCK_STATES_ALL;
+	if (tcp_info)
+		req.r.idiag_ext = 1 << (INET_DIAG_INFO - 1);
 	diag_put_addr(req.r.id.idiag_src, &src->addr, v4);
 	diag_put_addr(req.r.id.idiag_dst, &dst->addr, v4);
 	req.r.id.idiag_sport = htobe16(src->port);
@@ -343,7 +381,19 @@ int sockdiag_lookup(struct sockdiag *d, uint8_t proto, const struct sock_end *lo
 		err = diag_answers(d, &r);
 	if (err == -ENOENT || err == -ESTALE)
 		return 0;
-	if (diag_is_refusal(err))
+	if (diag_is_refusal(err) || diag_is_deaf(d, err))
 		return -EOPNOTSUPP;
 	return err ? err : out->proto != 0;
+}
+
+int sockdiag_lookup(struct sockdiag *d, uint8_t proto, const struct sock_end *local,
+		    const struct sock_end *remote, struct sock_entry *out)
+{
+	return diag_lookup(d, proto, local, remote, false, out);
+}
+
+int sockdiag_lookup_tcp(struct sockdiag *d, const struct sock_end *local,
+			const struct sock_end *remote, struct sock_entry *out)
+{
+	return diag_lookup(d, PROTO_TCP, local, remote, true, out);
 }

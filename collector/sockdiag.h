@@ -22,9 +22,14 @@ enum sock_state {
 	SOCK_ESTABLISHED = 1,
 	SOCK_SYN_SENT = 2,
 	SOCK_SYN_RECV = 3,
+	SOCK_FIN_WAIT1 = 4,
+	SOCK_FIN_WAIT2 = 5,
 	SOCK_TIME_WAIT = 6,
 	SOCK_CLOSE = 7,
+	SOCK_CLOSE_WAIT = 8,
+	SOCK_LAST_ACK = 9,
 	SOCK_LISTEN = 10,
+	SOCK_CLOSING = 11,
 	SOCK_NEW_SYN_RECV = 12,
 };
 
@@ -42,19 +47,29 @@ enum {
 enum sock_tcp_has {
 	SOCK_TCP_RTT = 1 << 0, /* rtt_us, rttvar_us: there was a sample */
 	SOCK_TCP_RETRANS = 1 << 1,
-	SOCK_TCP_BYTES = 1 << 2, /* bytes_acked, bytes_received: Linux 4.1, and RHEL 7's 3.10 */
-	SOCK_TCP_SEGS = 1 << 3,  /* segs_out, segs_in: Linux 4.2 */
+	SOCK_TCP_BYTES = 1 << 2,     /* bytes_acked, bytes_received: Linux 4.1, RHEL 7's 3.10 */
+	SOCK_TCP_SEGS = 1 << 3,      /* segs_out, segs_in: Linux 4.2, RHEL 7's 3.10 */
+	SOCK_TCP_MIN_RTT = 1 << 4,   /* min_rtt_us: Linux 4.6; there was a sample */
+	SOCK_TCP_DATA_SEGS = 1 << 5, /* data_segs_out, data_segs_in: Linux 4.6 */
+	SOCK_TCP_DELIVERED = 1 << 6, /* delivered: Linux 4.18 */
+	SOCK_TCP_SENT = 1 << 7,      /* bytes_sent, bytes_retrans: Linux 4.19 */
 };
 
 struct sock_tcp {
 	uint32_t has;           /* enum sock_tcp_has bits */
 	uint32_t rtt_us;        /* smoothed, RFC 6298's SRTT */
 	uint32_t rttvar_us;     /* the kernel's mean deviation */
+	uint32_t min_rtt_us;    /* of the last minutes, see net.ipv4.tcp_min_rtt_wlen */
 	uint32_t total_retrans; /* segments sent again since the start, SYN and SYN-ACK too */
-	uint64_t
-	    bytes_acked; /* sent and acknowledged; the SYN counts 1 on kernels before 4.6 or so */
-	uint64_t bytes_received;
+	/* sent and acknowledged; counts 1 for the SYN of who connected (up to Linux 6.18 at least),
+	 * and 1 for a FIN that was acknowledged */
+	uint64_t bytes_acked;
+	uint64_t bytes_received; /* in order; the peer's FIN counts 1 */
+	uint64_t bytes_sent;     /* payload, with what was sent again */
+	uint64_t bytes_retrans;  /* of these: sent again */
 	uint32_t segs_out, segs_in;
+	uint32_t data_segs_out, data_segs_in; /* those with payload */
+	uint32_t delivered; /* segments that the peer is known to have, by ACK or SACK; the SYN counts 1 */
 };
 
 struct sock_end {
@@ -102,11 +117,21 @@ void sockdiag_free(struct sockdiag *d);
 int sockdiag_dump(struct sockdiag *d, const struct sock_query *q,
 		  const struct sock_visitor *v) MUST_CHECK;
 
+/* As sockdiag_dump(), but only those of these ports; 0: of any. By netlink the kernel itself leaves
+ * the others out. */
+int sockdiag_dump_ports(struct sockdiag *d, const struct sock_query *q, uint16_t local,
+			uint16_t remote, const struct sock_visitor *v) MUST_CHECK;
+
 /* The one socket that a packet from remote to local is delivered to: the connection, else who
  * listens or is bound there (look at *out's ends). remote all zero: the latter at once. 1: found;
- * 0: none; or -errno (-EOPNOTSUPP: only dumps here). About 5 us. */
+ * 0: none; or -errno (-EOPNOTSUPP: only dumps here). About 5 us; 200 ms, once, where netlink does
+ * not answer. */
 int sockdiag_lookup(struct sockdiag *d, uint8_t proto, const struct sock_end *local,
 		    const struct sock_end *remote, struct sock_entry *out) MUST_CHECK;
+
+/* The same of TCP, with tcp_info. */
+int sockdiag_lookup_tcp(struct sockdiag *d, const struct sock_end *local,
+			const struct sock_end *remote, struct sock_entry *out) MUST_CHECK;
 
 /* Does this protocol come by netlink, or out of /proc? */
 bool sockdiag_by_netlink(const struct sockdiag *d, uint8_t proto);

@@ -28,7 +28,16 @@ enum {
 	TCP_INFO_BYTES_RECEIVED = 128,
 	TCP_INFO_SEGS_OUT = 136,
 	TCP_INFO_SEGS_IN = 140,
+	TCP_INFO_MIN_RTT = 148,
+	TCP_INFO_DATA_SEGS_IN = 152,
+	TCP_INFO_DATA_SEGS_OUT = 156,
+	TCP_INFO_DELIVERED = 192,
+	TCP_INFO_BYTES_SENT = 200,
+	TCP_INFO_BYTES_RETRANS = 208,
 };
+
+/* min_rtt of a connection that has no sample yet: the kernel's ~0U, or 0 */
+#define NO_MIN_RTT UINT32_MAX
 
 bool sock_addr_is_any(const struct ip_addr *a)
 {
@@ -70,6 +79,23 @@ static void parse_tcp_info(struct sock_tcp *t, const uint8_t *info, size_t len)
 		t->segs_out = info_u32(info, TCP_INFO_SEGS_OUT);
 		t->segs_in = info_u32(info, TCP_INFO_SEGS_IN);
 		t->has |= SOCK_TCP_SEGS;
+	}
+	if (len >= TCP_INFO_DATA_SEGS_OUT + 4) {
+		t->min_rtt_us = info_u32(info, TCP_INFO_MIN_RTT);
+		t->data_segs_in = info_u32(info, TCP_INFO_DATA_SEGS_IN);
+		t->data_segs_out = info_u32(info, TCP_INFO_DATA_SEGS_OUT);
+		t->has |= SOCK_TCP_DATA_SEGS;
+		if (t->min_rtt_us && t->min_rtt_us != NO_MIN_RTT)
+			t->has |= SOCK_TCP_MIN_RTT;
+	}
+	if (len >= TCP_INFO_DELIVERED + 4) {
+		t->delivered = info_u32(info, TCP_INFO_DELIVERED);
+		t->has |= SOCK_TCP_DELIVERED;
+	}
+	if (len >= TCP_INFO_BYTES_RETRANS + 8) {
+		t->bytes_sent = info_u64(info, TCP_INFO_BYTES_SENT);
+		t->bytes_retrans = info_u64(info, TCP_INFO_BYTES_RETRANS);
+		t->has |= SOCK_TCP_SENT;
 	}
 }
 

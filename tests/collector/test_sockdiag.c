@@ -5,7 +5,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <linux/filter.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "flows/packet.h"
@@ -174,7 +176,9 @@ static void check_tcp(struct sockdiag *d, int server_family, int family, const c
 	CHECK(find(7001, 0) && !find(port, 7001));
 	if (sockdiag_by_netlink(d, PROTO_TCP)) {
 		CHECK_INT(sockdiag_lookup(d, PROTO_TCP, &client, &server, &one), 1);
-		CHECK_INT(one.inode, inode_of(c));
+		CHECK(one.inode == inode_of(c) && one.tcp.has == 0);
+		CHECK_INT(sockdiag_lookup_tcp(d, &client, &server, &one), 1);
+		CHECK(one.inode == inode_of(c) && one.tcp.has & SOCK_TCP_RTT);
 		CHECK_INT(sockdiag_lookup(d, PROTO_TCP, &server, &client, &one), 1);
 		CHECK_INT(one.inode, inode_of(a));
 		client.port = 1;
@@ -277,39 +281,177 @@ static void test_lines(void)
 	}
 }
 
+/* A message with tcp_info of this many bytes; returns its length. */
+static size_t make_message(uint8_t *msg, uint16_t info)
+{
+	uint16_t rta[2] = {(uint16_t)(4 + info), 2};
+
+	memcpy(msg + 88, rta, 4);
+	return 92 + (size_t)info;
+}
+
+/* What struct tcp_info has at this length; its bytes stand at their own offsets. */
+static void check_info(uint8_t *msg, uint16_t info, uint32_t want)
+{
+	struct sock_entry e;
+
+	CHECK(sockdiag_parse_message(msg, make_message(msg, info), PROTO_TCP, &e));
+	CHECK_MSG(e.tcp.has == want, "tcp_info of %u bytes: has %x", info, e.tcp.has);
+	CHECK_INT(e.tcp.total_retrans, want & SOCK_TCP_RETRANS ? 7 : 0);
+	CHECK_INT(e.tcp.bytes_acked, want & SOCK_TCP_BYTES ? 99 : 0);
+	CHECK_INT(e.tcp.min_rtt_us, want & SOCK_TCP_MIN_RTT ? 11 : 0);
+	CHECK_INT(e.tcp.data_segs_in, want & SOCK_TCP_DATA_SEGS ? 12 : 0);
+	CHECK_INT(e.tcp.data_segs_out, want & SOCK_TCP_DATA_SEGS ? 13 : 0);
+	CHECK_INT(e.tcp.delivered, want & SOCK_TCP_DELIVERED ? 14 : 0);
+	CHECK_INT(e.tcp.bytes_sent, want & SOCK_TCP_SENT ? 1500 : 0);
+	CHECK_INT(e.tcp.bytes_retrans, want & SOCK_TCP_SENT ? 16 : 0);
+}
+
 static void test_cut_messages(void)
 {
-	uint8_t msg[16 + 72 + 4 + 248], *copy;
+	const uint32_t v4_2 = SOCK_TCP_RETRANS | SOCK_TCP_BYTES | SOCK_TCP_SEGS;
+	const uint32_t v4_9 = v4_2 | SOCK_TCP_MIN_RTT | SOCK_TCP_DATA_SEGS;
+	const uint32_t v4_19 = v4_9 | SOCK_TCP_DELIVERED | SOCK_TCP_SENT;
+	static const struct {
+		uint32_t at, value;
+	} info[] = {{100, 7},  {120, 99}, {148, 11},   {152, 12},
+		    {156, 13}, {192, 14}, {200, 1500}, {208, 16}};
+	uint8_t msg[16 + 72 + 4 + 280], *copy;
 	struct sock_entry e;
-	uint16_t rta[2] = {4 + 248, 2};
-	uint32_t total = 7;
-	uint64_t acked = 99;
-	size_t len;
+	size_t len, i;
 
 	memset(msg, 0, sizeof(msg));
 	msg[16] = AF_INET;
 	msg[17] = SOCK_ESTABLISHED;
-	memcpy(msg + 88, rta, 4);
-	memcpy(msg + 92 + 100, &total, 4);
-	memcpy(msg + 92 + 120, &acked, 8);
-	CHECK(sockdiag_parse_message(msg, sizeof(msg), PROTO_TCP, &e));
-	CHECK(e.tcp.has == (SOCK_TCP_RETRANS | SOCK_TCP_BYTES | SOCK_TCP_SEGS));
-	CHECK(e.tcp.total_retrans == 7 && e.tcp.bytes_acked == 99);
+	for (i = 0; i < sizeof(info) / sizeof(info[0]); i++) {
+		uint64_t wide = info[i].value;
+
+		if (info[i].at == 120 || info[i].at >= 200)
+			memcpy(msg + 92 + info[i].at, &wide, 8);
+		else
+			memcpy(msg + 92 + info[i].at, &info[i].value, 4);
+	}
+	make_message(msg, 280);
 	for (len = 0; len < sizeof(msg); len++) {
 		copy = malloc(len + 1);
 		memcpy(copy, msg, len);
 		CHECK(sockdiag_parse_message(copy, len, PROTO_TCP, &e) == (len >= 88));
 		free(copy);
 	}
-	rta[0] = 4 + 104; /* Linux 3.10 as released */
-	memcpy(msg + 88, rta, 4);
-	CHECK(sockdiag_parse_message(msg, 88 + 108, PROTO_TCP, &e));
-	CHECK_INT(e.tcp.has, SOCK_TCP_RETRANS);
-	rta[0] = 4 + 144; /* RHEL 7's */
-	memcpy(msg + 88, rta, 4);
-	CHECK(sockdiag_parse_message(msg, 88 + 148, PROTO_TCP, &e));
-	CHECK_INT(e.tcp.has, SOCK_TCP_RETRANS | SOCK_TCP_BYTES | SOCK_TCP_SEGS);
+	check_info(msg, 96, 0);
+	check_info(msg, 104, SOCK_TCP_RETRANS);                  /* Linux 3.10 as released */
+	check_info(msg, 136, SOCK_TCP_RETRANS | SOCK_TCP_BYTES); /* 4.1 */
+	check_info(msg, 144, v4_2);                              /* 4.2, RHEL 7's 3.10 */
+	check_info(msg, 192, v4_9);
+	check_info(msg, 200, v4_9 | SOCK_TCP_DELIVERED); /* 4.18 */
+	check_info(msg, 215, v4_9 | SOCK_TCP_DELIVERED);
+	check_info(msg, 216, v4_19);
+	check_info(msg, 280, v4_19);
+	memset(msg + 92 + 148, 0xff, 4); /* min_rtt without a sample */
+	CHECK(sockdiag_parse_message(msg, make_message(msg, 280), PROTO_TCP, &e));
+	CHECK_INT(e.tcp.has, v4_19 & ~(uint32_t)SOCK_TCP_MIN_RTT);
+}
+
+/* Only what was asked for, by netlink and by /proc. */
+static void test_ports(void)
+{
+	struct sock_query q = {PROTO_TCP, SOCK_STATES_ALL, true};
+	struct sock_visitor v = {seen_begin, seen_socket, &seen};
+	struct sockdiag *d = start();
+	uint16_t ports[2];
+	int l, c[2], round;
+
+	if (!d)
+		return;
+	l = make(AF_INET, SOCK_STREAM, "0.0.0.0", 7003, false);
+	c[0] = dial(AF_INET, SOCK_STREAM, "127.0.0.1", 7003, &ports[0]);
+	c[1] = dial(AF_INET, SOCK_STREAM, "127.0.0.1", 7003, &ports[1]);
+	for (round = 0; round < 2; round++) {
+		CHECK_INT(sockdiag_dump_ports(d, &q, ports[0], 0, &v), 0);
+		CHECK(seen.n == 1 && find(ports[0], 7003));
+		CHECK_INT(sockdiag_dump_ports(d, &q, 7003, ports[1], &v), 0);
+		CHECK(seen.n == 1 && find(7003, ports[1]));
+		CHECK_INT(sockdiag_dump_ports(d, &q, 0, 7003, &v), 0);
+		CHECK(seen.n == 2 && find(ports[0], 7003) && find(ports[1], 7003));
+		CHECK_INT(sockdiag_dump_ports(d, &q, 7003, 0, &v), 0);
+		CHECK(seen.n == 3 && find(7003, 0)); /* and its listener */
+		CHECK_INT(sockdiag_dump_ports(d, &q, 1, 7003, &v), 0);
+		CHECK_INT(seen.n, 0);
+		sockdiag_refuse(d);
+	}
+	close(c[0]);
+	close(c[1]);
+	close(l);
+	sockdiag_free(d);
+}
+
+/* The newest netlink socket of this process; -1: none. */
+static int netlink_socket(void)
+{
+	struct sockaddr_storage a;
+	int fd;
+
+	for (fd = 255; fd >= 0; fd--) {
+		socklen_t len = sizeof(a);
+
+		if (!getsockname(fd, (void *)&a, &len) && a.ss_family == AF_NETLINK)
+			return fd;
+	}
+	return -1;
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* Answers never come: that is waited for once, and briefly. */
+static void test_deaf(void)
+{
+	struct sock_filter nothing = {BPF_RET | BPF_K, 0, 0, 0};
+	struct sock_fprog program = {1, &nothing};
+	const char *reason = netns_enter();
+	struct sock_end local, remote;
+	struct sock_entry found;
+	struct sockdiag *d;
+	uint64_t begun_ms;
+	int l, fd, i;
+
+	if (reason) {
+		TEST_SKIP(reason);
+		return;
+	}
+	l = make(AF_INET, SOCK_STREAM, "127.0.0.1", 7004, false);
+	CHECK_INT(sockdiag_new(&d, NULL, 0), 0);
+	fd = netlink_socket();
+	CHECK(l >= 0 && fd >= 0 && sockdiag_by_netlink(d, PROTO_TCP));
+	CHECK_INT(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)), 0);
+	memset(&local, 0, sizeof(local));
+	memset(&remote, 0, sizeof(remote));
+	local.port = 7004;
+	begun_ms = now_ms();
+	CHECK_INT(sockdiag_lookup(d, PROTO_UDP, &local, &remote, &found), -EOPNOTSUPP);
+	CHECK(now_ms() - begun_ms >= 150);
+	CHECK(!sockdiag_by_netlink(d, PROTO_TCP) && !sockdiag_by_netlink(d, PROTO_UDP));
+	begun_ms = now_ms();
+	for (i = 0; i < 20; i++)
+		CHECK_INT(sockdiag_lookup(d, PROTO_TCP, &local, &remote, &found), -EOPNOTSUPP);
+	CHECK_INT(dump(d, PROTO_TCP, SOCK_STATES_LISTEN, false), 0);
+	CHECK(find(7004, 0)); /* /proc has it */
+	CHECK_INT(dump(d, PROTO_UDP, SOCK_STATES_ALL, false), 0);
+	CHECK_MSG(now_ms() - begun_ms < 1000, "%u ms", (unsigned int)(now_ms() - begun_ms));
+	sockdiag_free(d);
+	CHECK_INT(sockdiag_new(&d, NULL, 0), 0);
+	fd = netlink_socket();
+	CHECK_INT(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)), 0);
+	CHECK_INT(dump(d, PROTO_TCP, SOCK_STATES_LISTEN, false), 0);
+	CHECK(find(7004, 0));
+	sockdiag_free(d);
+	close(l);
 }
 
 TEST_MAIN({"tcp", test_tcp}, {"udp", test_udp}, {"/proc/net", test_proc}, {"lines", test_lines},
-	  {"cut messages", test_cut_messages})
+	  {"ports", test_ports}, {"cut messages", test_cut_messages}, {"deaf", test_deaf})
