@@ -9,13 +9,28 @@
 #include "collector/pipeline.h"
 #include "collector/syn_watch.h"
 #include "common/log.h"
+#include "common/memory.h"
 
 #define NS_PER_MS 1000000ULL
 
 enum {
 	WORK_MS = 20,   /* while flows wait: a connection of a few ms is asked for in time */
 	IDLE_MS = 1000, /* the scan of /proc goes on */
+	/* The frames of a connection that ended come so much later than its event, at most. */
+	CLOSED_MS = 1000,
+	/* UDP ends have no end: told again while datagrams pass. */
+	UDP_MS = 30000,
+	/* A process is told after its SYN; but the two clocks are compared only now and then. */
+	CLOCKS_MS = 10,
 };
+
+static void open_syns(struct attribution *a)
+{
+	a->syn_fd = syn_watch_open();
+	if (a->syn_fd < 0)
+		log_debug("processes of very short connections stay unknown: %s",
+			  fl_strerror(a->syn_fd));
+}
 
 int attribution_open(struct attribution *a, const struct conf *conf, struct engine *engine)
 {
@@ -38,10 +53,7 @@ int attribution_open(struct attribution *a, const struct conf *conf, struct engi
 	if (err)
 		return err;
 	a->work_ns = 1;
-	a->syn_fd = syn_watch_open();
-	if (a->syn_fd < 0)
-		log_debug("processes of very short connections stay unknown: %s",
-			  fl_strerror(a->syn_fd));
+	open_syns(a);
 	return 0;
 }
 
@@ -50,18 +62,79 @@ void attribution_close(struct attribution *a)
 	owners_free(a->owners);
 	if (a->owners && a->syn_fd >= 0)
 		close(a->syn_fd);
+	if (a->told)
+		mem_unmap(a->told, ATTRIBUTION_TOLD, sizeof(*a->told));
 	memset(a, 0, sizeof(*a));
 	a->syn_fd = -1;
 }
 
-/* Where an end of a flow is in early[]. A hash of one's own connections need not be keyed. */
-static struct attribution_early *early_at(struct attribution *a, const struct flow_key *key,
-					  int end)
+/* Of an end of a flow. A hash of one's own connections need not be keyed. */
+static uint64_t hash_of(const struct flow_key *key, int end)
 {
 	uint64_t h = key->w[1] ^ key->w[3] * 3 ^ key->w[4] * 5 ^ (uint64_t)end;
 
-	h = (h ^ key->w[0] ^ key->w[2]) * 0x9e3779b97f4a7c15ULL;
-	return &a->early[h >> 52];
+	return (h ^ key->w[0] ^ key->w[2]) * 0x9e3779b97f4a7c15ULL;
+}
+
+static struct attribution_early *early_at(struct attribution *a, const struct flow_key *key,
+					  int end)
+{
+	return &a->early[hash_of(key, end) >> 52]; /* 64 - log2(ATTRIBUTION_EARLY) */
+}
+
+/* The ATTRIBUTION_WAYS records where it may be. */
+static struct attribution_told *told_at(struct attribution *a, const struct flow_key *key, int end)
+{
+	/* 64 - log2(ATTRIBUTION_TOLD / ATTRIBUTION_WAYS) */
+	return &a->told[(hash_of(key, end) >> 50) * ATTRIBUTION_WAYS];
+}
+
+static bool told_is(const struct attribution_told *t, const struct flow_key *key, int end)
+{
+	return t->owner != OWNER_NONE && t->end == end && flow_key_equal(&t->key, key);
+}
+
+/* What was told last of this end; NULL: nothing. */
+static struct attribution_told *told_last(struct attribution *a, const struct flow_key *key,
+					  int end)
+{
+	struct attribution_told *t = told_at(a, key, end), *last = NULL;
+	int i;
+
+	for (i = 0; i < ATTRIBUTION_WAYS; i++)
+		if (told_is(&t[i], key, end) && (!last || t[i].time_ns >= last->time_ns))
+			last = &t[i];
+	return last;
+}
+
+/* What a probe has told of this end; OWNER_NONE: nothing that holds now. */
+static uint32_t told_owner(struct attribution *a, const struct flow_key *key, int end)
+{
+	const struct attribution_told *t = a->told ? told_last(a, key, end) : NULL;
+
+	if (!t || (t->closed_ns && monotonic_ns() > t->closed_ns + CLOSED_MS * NS_PER_MS))
+		return OWNER_NONE;
+	return t->owner;
+}
+
+/* The same of the connection that begins at time_ns: the first that was told after that. */
+static uint32_t told_after(struct attribution *a, const struct flow_key *key, int end,
+			   uint64_t time_ns)
+{
+	const struct attribution_told *t, *first = NULL;
+	int i;
+
+	if (!a->told)
+		return OWNER_NONE;
+	t = told_at(a, key, end);
+	for (i = 0; i < ATTRIBUTION_WAYS; i++)
+		if (told_is(&t[i], key, end) && t[i].time_ns >= time_ns &&
+		    (!first || t[i].time_ns < first->time_ns))
+			first = &t[i];
+	if (!first)
+		first = told_last(a, key, end);
+	return first && first->time_ns + CLOCKS_MS * NS_PER_MS >= time_ns ? first->owner
+									  : OWNER_NONE;
 }
 
 static bool early_is(const struct attribution_early *x, const struct flow_key *key, int end)
@@ -82,9 +155,9 @@ static void on_syn(void *ctx, const struct flow_key *key, int end)
 	x->used = true;
 }
 
-/* The ends that no SYN has told of. What is answered already is for the engine, once it can listen.
- */
-static unsigned int early_take(struct attribution *a, const struct flow_key *key, unsigned int ends)
+/* The ends that no SYN has told of; the owner of what is answered already. */
+static unsigned int early_take(struct attribution *a, const struct flow_key *key, unsigned int ends,
+			       uint32_t owner[2])
 {
 	int end;
 
@@ -95,45 +168,88 @@ static unsigned int early_take(struct attribution *a, const struct flow_key *key
 			continue;
 		ends &= ~(1U << end);
 		x->used = false;
-		if (x->owner != OWNER_NONE && a->napply < ATTRIBUTION_APPLY)
-			a->apply[a->napply++] = *x;
+		if (x->owner != OWNER_NONE)
+			owner[end] = x->owner;
 	}
 	return ends;
 }
 
-void attribution_new_flow(void *ctx, const struct flow_key *key, unsigned int ends)
+/* The ends that no probe has told of; the owner of the others. */
+static unsigned int told_take(struct attribution *a, const struct engine_begin *b,
+			      uint32_t owner[2])
+{
+	unsigned int ends = b->ends;
+	int end;
+
+	for (end = 0; end < 2; end++) {
+		if (!(ends & 1U << end))
+			continue;
+		owner[end] =
+		    b->syn ? told_after(a, b->key, end, b->time_ns) : told_owner(a, b->key, end);
+		if (owner[end] != OWNER_NONE)
+			ends &= ~(1U << end);
+	}
+	return ends;
+}
+
+/* The engine is to be asked to leave it out, perhaps. */
+static void check_later(struct attribution *a, const struct flow_key *key, const uint32_t owner[2])
+{
+	struct attribution_early *x;
+	int end;
+
+	for (end = 0; end < 2; end++) {
+		if (owner[end] == OWNER_NONE || !a->conf->capture.exclude.n ||
+		    a->nchecks == ATTRIBUTION_CHECKS)
+			continue;
+		x = &a->checks[a->nchecks++];
+		x->key = *key;
+		x->owner = owner[end];
+	}
+}
+
+void attribution_new_flow(void *ctx, const struct engine_begin *b, uint32_t owner[2])
 {
 	struct attribution *a = ctx;
 	uint64_t now_ns = monotonic_ns();
+	unsigned int ends;
 
 	if (!a->owners)
 		return;
-	ends = early_take(a, key, ends);
-	if (!ends || !owners_add(a->owners, key, ends, now_ns))
+	ends = told_take(a, b, owner);
+	if (ends)
+		ends = early_take(a, b->key, ends, owner);
+	check_later(a, b->key, owner);
+	if (!ends || !owners_add(a->owners, b->key, ends, now_ns))
 		return;
 	if (!a->work_ns || a->work_ns > now_ns + WORK_MS * NS_PER_MS)
 		a->work_ns = now_ns + WORK_MS / 2 * NS_PER_MS;
 }
 
+void attribution_check(struct attribution *a, const struct flow_key *key, uint32_t owner)
+{
+	const struct owner *o = a->owners ? owners_get(a->owners, owner) : NULL;
+
+	if (o && excludes_process(&a->conf->capture.exclude, key, o->process_name))
+		engine_exclude_flow(a->engine, key);
+}
+
 /* The engine has the flow, or not yet (false). */
 static bool tell(struct attribution *a, const struct flow_key *key, int end, uint32_t owner)
 {
-	const struct owner *o = owners_get(a->owners, owner);
-
 	if (!engine_set_owner(a->engine, key, end, owner))
 		return false;
-	if (o && excludes_process(&a->conf->capture.exclude, key, o->process_name))
-		engine_exclude_flow(a->engine, key);
+	attribution_check(a, key, owner);
 	return true;
 }
 
-static void apply(struct attribution *a)
+static void check_new(struct attribution *a)
 {
 	unsigned int i;
 
-	for (i = 0; i < a->napply; i++)
-		tell(a, &a->apply[i].key, a->apply[i].end, a->apply[i].owner);
-	a->napply = 0;
+	for (i = 0; i < a->nchecks; i++)
+		attribution_check(a, &a->checks[i].key, a->checks[i].owner);
+	a->nchecks = 0;
 }
 
 static void found(void *ctx, const struct flow_key *key, int end, uint32_t owner, bool final)
@@ -142,6 +258,8 @@ static void found(void *ctx, const struct flow_key *key, int end, uint32_t owner
 	struct attribution_early *x = early_at(a, key, end);
 
 	(void) final;
+	if (told_owner(a, key, end) != OWNER_NONE)
+		return;
 	if (owner != OWNER_NONE && !tell(a, key, end, owner) && early_is(x, key, end))
 		x->owner = owner;
 }
@@ -159,7 +277,7 @@ void attribution_work(struct attribution *a, uint64_t now_ns)
 
 	if (!a->owners)
 		return;
-	apply(a);
+	check_new(a);
 	if (now_ns < a->work_ns)
 		return;
 	owners_work(a->owners, now_ns, found, a);
@@ -215,9 +333,9 @@ void attribution_before_end(void *ctx)
 
 	if (!a->owners)
 		return;
-	apply(a);
+	check_new(a);
 	owners_work(a->owners, now_ns, found, a);
-	if (owners_tcp_info(a->owners, now_ns, tcp_figures, a))
+	if (owners_tcp_info(a->owners, now_ns, !a->dumped, tcp_figures, a))
 		log_debug("the kernel's TCP figures were not affordable this time");
 	attribution_listeners(a);
 }
@@ -232,4 +350,77 @@ void attribution_owner(void *ctx, uint32_t owner, struct point *out)
 	out->pid = o->pid;
 	out->process_name = o->process_name;
 	out->container_id = o->container_id;
+}
+
+void attribution_probes(struct attribution *a, bool on, bool connects)
+{
+	if (!a->owners)
+		return;
+	if (on && !a->told) {
+		a->told = mem_map(ATTRIBUTION_TOLD, sizeof(*a->told));
+		if (!a->told)
+			log_debug("memory for what probes tell of processes was refused");
+	}
+	if (on && connects && a->told && a->syn_fd >= 0) {
+		close(a->syn_fd);
+		a->syn_fd = -1;
+	}
+	if (on)
+		return;
+	if (a->told)
+		mem_unmap(a->told, ATTRIBUTION_TOLD, sizeof(*a->told));
+	a->told = NULL;
+	if (a->syn_fd < 0)
+		open_syns(a);
+}
+
+/* A free record, or the one that was told longest ago. */
+static struct attribution_told *told_room(struct attribution *a, const struct flow_key *key,
+					  int end)
+{
+	struct attribution_told *t = told_at(a, key, end), *oldest = t;
+	int i;
+
+	for (i = 0; i < ATTRIBUTION_WAYS && oldest->owner != OWNER_NONE; i++)
+		if (t[i].owner == OWNER_NONE || t[i].time_ns < oldest->time_ns)
+			oldest = &t[i];
+	return oldest;
+}
+
+uint32_t attribution_told(struct attribution *a, const struct flow_key *key, int end,
+			  uint64_t time_ns, const struct kernel_process *who)
+{
+	uint64_t now_ns = monotonic_ns();
+	struct attribution_told *t;
+	bool udp = flow_key_proto(key) == PROTO_UDP, others;
+	uint32_t owner;
+
+	if (!a->owners || !a->told || !who->pid)
+		return OWNER_NONE;
+	owner = owners_adopt(a->owners, who, now_ns);
+	t = told_last(a, key, end);
+	others = t && t->owner != owner && !udp;
+	if (!t || others)
+		t = told_room(a, key, end);
+	t->key = *key;
+	t->end = (uint8_t)end;
+	t->time_ns = time_ns;
+	t->closed_ns = udp ? now_ns + UDP_MS * NS_PER_MS : 0;
+	t->owner = owner;
+	/* Its SYN may have been read already, and a cycle may end before KERNEL_OWNER is applied.
+	 * But what the engine has may be the connection before, another process's. */
+	if (!others)
+		tell(a, key, end, owner);
+	return owner;
+}
+
+void attribution_closed(struct attribution *a, const struct flow_key *key, int end)
+{
+	struct attribution_told *t;
+
+	if (!a->told)
+		return;
+	t = told_last(a, key, end);
+	if (t && !t->closed_ns)
+		t->closed_ns = monotonic_ns();
 }

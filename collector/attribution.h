@@ -9,12 +9,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "collector/kernel_source.h"
 #include "collector/owners.h"
 #include "common/error.h"
 #include "conf/conf.h"
 #include "flows/engine.h"
 
-enum { ATTRIBUTION_EARLY = 4096, ATTRIBUTION_APPLY = 1024 };
+enum {
+	ATTRIBUTION_EARLY = 4096,
+	ATTRIBUTION_CHECKS = 4096,
+	ATTRIBUTION_TOLD = 65536,
+	ATTRIBUTION_WAYS = 4, /* records of a hash, of which the oldest makes room */
+};
 
 /* An end of a connection whose SYN was seen before its packets: being asked for, or answered. */
 struct attribution_early {
@@ -22,6 +28,17 @@ struct attribution_early {
 	uint32_t owner; /* OWNER_NONE: not answered yet */
 	uint8_t end;
 	bool used;
+};
+
+/* An end of a connection whose process a probe has told: nobody needs to be asked for it. Or of
+ * several, one after the other by the same process on the same ports; another's have a record of
+ * their own. */
+struct attribution_told {
+	struct flow_key key;
+	uint64_t time_ns;   /* of frames: when it was told, the last time */
+	uint64_t closed_ns; /* monotonic; 0: open. Soon after, the ports may be another's */
+	uint32_t owner;     /* OWNER_NONE: free */
+	uint8_t end;
 };
 
 struct attribution {
@@ -33,9 +50,14 @@ struct attribution {
 	int syn_fd; /* syn_watch.h; to poll for reading; -1: none */
 	/* By a hash of the key; a newer one takes an older one's place. */
 	struct attribution_early early[ATTRIBUTION_EARLY];
-	struct attribution_early
-	    apply[ATTRIBUTION_APPLY]; /* to be told to the engine when it can listen */
-	unsigned int napply;
+	/* Flows that began with an owner, which capture.exclude may name: when the engine can
+	 * listen. */
+	struct attribution_early checks[ATTRIBUTION_CHECKS];
+	unsigned int nchecks;
+	/* By a hash likewise; NULL: there are no probes. ATTRIBUTION_TOLD, owned */
+	struct attribution_told *told;
+	bool
+	    dumped; /* the TCP figures of our own network namespace come from elsewhere (tiers.h) */
 };
 
 /* 0, or negative (logged). Does nothing where the configuration does not want processes. */
@@ -44,7 +66,7 @@ int attribution_open(struct attribution *a, const struct conf *conf,
 void attribution_close(struct attribution *a);
 
 /* For engine_config; ctx is the struct attribution. */
-void attribution_new_flow(void *ctx, const struct flow_key *key, unsigned int ends);
+void attribution_new_flow(void *ctx, const struct engine_begin *b, uint32_t owner[2]);
 void attribution_before_end(void *ctx);
 void attribution_owner(void *ctx, uint32_t owner, struct point *out);
 
@@ -56,5 +78,24 @@ void attribution_syns(struct attribution *a);
 
 /* Answer what is due; cheap where nothing is. now_ns: monotonic. */
 void attribution_work(struct attribution *a, uint64_t now_ns);
+
+/* From now on probes tell who connects (true), or no longer. Where they tell all that do, the SYNs
+ * are not waited for. Without processes.enabled it does nothing. */
+void attribution_probes(struct attribution *a, bool on, bool connects);
+
+/* A probe saw the process at this end, at time_ns (of frames): told to the engine where it has the
+ * flow, and known when the flow begins. Its number for KERNEL_OWNER; OWNER_NONE without
+ * processes.enabled. The answer stands: none of /proc takes its place.
+ *
+ * Right for each connection, however many have the same ports one after the other, where this is
+ * called before the frames of that time are counted (tiers_before_frames()). */
+uint32_t attribution_told(struct attribution *a, const struct flow_key *key, int end,
+			  uint64_t time_ns, const struct kernel_process *who);
+
+/* This end's socket is no more: its ports may be another process's. */
+void attribution_closed(struct attribution *a, const struct flow_key *key, int end);
+
+/* The engine has just taken this owner for a flow that it has: capture.exclude may name it. */
+void attribution_check(struct attribution *a, const struct flow_key *key, uint32_t owner);
 
 #endif

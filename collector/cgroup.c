@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 enum { CGROUP_FILE_MAX = 8192 }; /* v1 has about 13 lines */
@@ -98,21 +99,51 @@ bool cgroup_container_id(const char *text, size_t len, char out[CONTAINER_ID_LEN
 	return false;
 }
 
-int cgroup_read(const char *proc, uint32_t pid, char out[CONTAINER_ID_LEN + 1])
+static ssize_t read_text(const char *proc, uint32_t pid, char text[CGROUP_FILE_MAX])
 {
-	char path[4096], text[CGROUP_FILE_MAX];
+	char path[4096];
 	size_t len = 0;
 	ssize_t n;
 	int fd, err;
 
-	out[0] = 0;
 	snprintf(path, sizeof(path), "%s/%u/cgroup", proc, pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	while ((n = read(fd, text + len, sizeof(text) - len)) > 0)
+	while ((n = read(fd, text + len, CGROUP_FILE_MAX - len)) > 0)
 		len += (size_t)n;
 	err = n < 0 ? -errno : 0;
 	close(fd);
-	return err ? err : cgroup_container_id(text, len, out);
+	return err ? err : (ssize_t)len;
+}
+
+int cgroup_read(const char *proc, uint32_t pid, char out[CONTAINER_ID_LEN + 1])
+{
+	bool unified;
+
+	return cgroup_read_unified(proc, pid, out, &unified);
+}
+
+int cgroup_read_unified(const char *proc, uint32_t pid, char out[CONTAINER_ID_LEN + 1],
+			bool *unified)
+{
+	char text[CGROUP_FILE_MAX], id[CONTAINER_ID_LEN + 1];
+	ssize_t len = read_text(proc, pid, text), at = 0;
+	const char *eol;
+
+	out[0] = 0;
+	*unified = false;
+	if (len < 0)
+		return (int)len;
+	if (!cgroup_container_id(text, (size_t)len, out))
+		return 0;
+	for (; at < len; at = eol - text + 1) {
+		eol = memchr(text + at, '\n', (size_t)(len - at));
+		if (!eol)
+			eol = text + len;
+		if (eol - text - at > 3 && !memcmp(text + at, "0::", 3))
+			*unified = cgroup_container_id(text + at, (size_t)(eol - text - at), id) &&
+				   !strcmp(id, out);
+	}
+	return 1;
 }

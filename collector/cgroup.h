@@ -23,4 +23,9 @@ bool cgroup_container_id(const char *text, size_t len, char out[CONTAINER_ID_LEN
  */
 int cgroup_read(const char *proc, uint32_t pid, char out[CONTAINER_ID_LEN + 1]) MUST_CHECK;
 
+/* Likewise; *unified: the id is in the path of cgroup v2, so that all processes of that group,
+ * whose number eBPF programs tell, are of this container. */
+int cgroup_read_unified(const char *proc, uint32_t pid, char out[CONTAINER_ID_LEN + 1],
+			bool *unified) MUST_CHECK;
+
 #endif

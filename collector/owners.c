@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "collector/cgroup.h"
+#include "collector/owners_adopt.h"
 #include "collector/owners_find.h"
 #include "collector/owners_table.h"
 #include "collector/procfs.h"
@@ -46,6 +47,7 @@ struct owners {
 	struct procfs *procfs;
 	struct finder *finder;
 	struct owners_table table;
+	struct adopter adopter;
 	struct cached *cache;
 	struct waiting *queue;
 	size_t nqueue;
@@ -116,6 +118,8 @@ int owners_new(struct owners **out, const struct owners_config *c)
 	if (!err)
 		err = owners_table_init(&o->table, c->max_owners);
 	if (!err)
+		err = adopter_init(&o->adopter);
+	if (!err)
 		err = procfs_new(&o->procfs, o->config.proc, c->max_sockets);
 	if (!err)
 		err = finder_new(&o->finder, o->config.proc, c->max_netns);
@@ -141,6 +145,7 @@ void owners_free(struct owners *o)
 	finder_free(o->finder);
 	procfs_free(o->procfs);
 	owners_table_destroy(&o->table);
+	adopter_destroy(&o->adopter);
 	unmap(o->cache, OWNERS_CACHE, sizeof(*o->cache));
 	unmap(o->queue, o->config.max_queue ? o->config.max_queue : 1, sizeof(*o->queue));
 	unmap(o->wants, OWNERS_BATCH, sizeof(*o->wants));
@@ -471,12 +476,13 @@ static void tell_info(void *ctx, const struct sock_entry *s)
 	t->info(t->ctx, &key, end, &s->tcp);
 }
 
-static int dump_for(struct owners *o, struct telling *t, uint8_t proto, uint32_t states, bool info)
+static int dump_for(struct owners *o, struct telling *t, uint8_t proto, uint32_t states, bool info,
+		    bool own)
 {
 	struct sock_visitor v = {NULL, info ? tell_info : tell_listener, t};
 	struct sock_query q = {proto, states, info};
 	uint64_t begin = procfs_cpu_ns();
-	int err = finder_dump(o->finder, &q, &v);
+	int err = finder_dump(o->finder, &q, &v, own);
 
 	spend(o, begin);
 	return err;
@@ -491,11 +497,11 @@ int owners_listening(struct owners *o, uint64_t now_ns,
 	earn(o, now_ns);
 	if (!may_work(o))
 		return -EAGAIN;
-	err = dump_for(o, &t, PROTO_TCP, SOCK_STATES_LISTEN, false);
-	return err ? err : dump_for(o, &t, PROTO_UDP, SOCK_STATES_UNCONNECTED, false);
+	err = dump_for(o, &t, PROTO_TCP, SOCK_STATES_LISTEN, false, true);
+	return err ? err : dump_for(o, &t, PROTO_UDP, SOCK_STATES_UNCONNECTED, false, true);
 }
 
-int owners_tcp_info(struct owners *o, uint64_t now_ns,
+int owners_tcp_info(struct owners *o, uint64_t now_ns, bool own,
 		    void (*each)(void *ctx, const struct flow_key *key, int end,
 				 const struct sock_tcp *tcp),
 		    void *ctx)
@@ -505,7 +511,23 @@ int owners_tcp_info(struct owners *o, uint64_t now_ns,
 	earn(o, now_ns);
 	if (!may_work(o))
 		return -EAGAIN;
-	return dump_for(o, &t, PROTO_TCP, SOCK_STATES_CONNECTED, true);
+	return dump_for(o, &t, PROTO_TCP, SOCK_STATES_CONNECTED, true, own);
+}
+
+uint32_t owners_adopt(struct owners *o, const struct kernel_process *who, uint64_t now_ns)
+{
+	uint32_t owner = adopter_known(&o->adopter, &o->table, who, now_ns);
+	uint64_t begin;
+
+	if (owner != OWNER_NONE)
+		return owner;
+	earn(o, now_ns);
+	if (!may_work(o))
+		return adopter_read(&o->adopter, &o->table, NULL, NULL, who, now_ns);
+	begin = procfs_cpu_ns();
+	owner = adopter_read(&o->adopter, &o->table, o->procfs, o->config.proc, who, now_ns);
+	spend(o, begin);
+	return owner;
 }
 
 void owners_stats(struct owners *o, struct owners_stats *out)

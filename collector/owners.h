@@ -21,6 +21,8 @@
 #include "common/text.h"
 #include "flows/packet.h"
 
+struct kernel_process; /* collector/kernel_source.h */
+
 enum { OWNER_NONE = 0 };
 
 struct owners_config {
@@ -110,13 +112,22 @@ int owners_listening(struct owners *o, uint64_t now_ns,
 		     void (*each)(void *ctx, const struct owners_listener *l),
 		     void *ctx) MUST_CHECK;
 
-/* The kernel's figures of every TCP connection, in all namespaces; tcp.has says which there are (0:
- * out of /proc/net, none). The key's end `end` is the one that the figures are of; on loopback each
- * end comes with its own. Returns as above. */
-int owners_tcp_info(struct owners *o, uint64_t now_ns,
+/* The kernel's figures of every TCP connection, in all namespaces (own: in our own, too); tcp.has
+ * says which there are (0: out of /proc/net, none). The key's end `end` is the one that the figures
+ * are of; on loopback each end comes with its own. Returns as above. */
+int owners_tcp_info(struct owners *o, uint64_t now_ns, bool own,
 		    void (*each)(void *ctx, const struct flow_key *key, int end,
 				 const struct sock_tcp *tcp),
 		    void *ctx) MUST_CHECK;
+
+/* ---- what a probe tells ------------------------------------------------------------------------
+ */
+
+/* The number of a process that a probe saw making or taking a connection; who->pid is not 0. Reads
+ * /proc/PID at most once in a while, and while the CPU's share allows; where the process is gone it
+ * has the name that the probe saw, and a container that is known of its control group. Never
+ * OWNER_NONE. */
+uint32_t owners_adopt(struct owners *o, const struct kernel_process *who, uint64_t now_ns);
 
 struct owners_stats {
 	uint64_t known, listener, none; /* final answers */

@@ -365,10 +365,11 @@ void finder_find(struct finder *f, struct finder_want *wants, size_t n)
 	}
 }
 
-int finder_dump(struct finder *f, const struct sock_query *q, const struct sock_visitor *v)
+int finder_dump(struct finder *f, const struct sock_query *q, const struct sock_visitor *v,
+		bool own)
 {
 	uint32_t k;
-	int err = sockdiag_dump(f->list[0].ns.diag, q, v);
+	int err = own ? sockdiag_dump(f->list[0].ns.diag, q, v) : 0;
 
 	for (k = 1; k < f->nlist; k++)
 		if (sockdiag_dump(f->list[k].ns.diag, q, v))

@@ -52,9 +52,11 @@ void finder_find(struct finder *f, struct finder_want *wants, size_t n);
 /* Who listens at the local end of an accepted connection (fills in bound_*). */
 void finder_find_bound(struct finder *f, struct finder_want *w);
 
-/* Dump all namespaces, one after the other. 0, or the first error of our own namespace. */
-int finder_dump(struct finder *f, const struct sock_query *q,
-		const struct sock_visitor *v) MUST_CHECK;
+/* Dump all namespaces, one after the other; own: our own one, too. 0, or the first error of our
+ * own.
+ */
+int finder_dump(struct finder *f, const struct sock_query *q, const struct sock_visitor *v,
+		bool own) MUST_CHECK;
 
 const struct finder_stats *finder_stats(struct finder *f);
 

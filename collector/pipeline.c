@@ -79,6 +79,9 @@ void pipeline_measure(struct pipeline *p)
 	memset(&t->source, 0, sizeof(t->source));
 	if (p->source_stats)
 		p->source_stats(p->source_ctx, &t->source);
+	memset(&t->kernel, 0, sizeof(t->kernel));
+	if (p->kernel_stats)
+		p->kernel_stats(p->kernel_ctx, &t->kernel);
 	stats_sum(t);
 	stats_process(t);
 	t->elapsed_ns = monotonic_ns() - p->start_ns;

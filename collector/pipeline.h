@@ -44,6 +44,9 @@ struct pipeline {
 	/* Self-measurement: */
 	void (*source_stats)(void *ctx, struct source_stats *sum); /* asked at each cycle's end */
 	void *source_ctx;
+	/* NULL: packets alone. Asked likewise. */
+	void (*kernel_stats)(void *ctx, struct kernel_totals *out);
+	void *kernel_ctx;
 	const char *source_name; /* tag source of the point `flowline`; NULL: no such point */
 	struct owners *owners;   /* borrowed; NULL: processes are not asked for */
 	struct stats_stages closed_stages;
@@ -56,7 +59,7 @@ struct pipeline {
 
 /* What only a live run has. */
 struct pipeline_live {
-	void (*new_flow)(void *ctx, const struct flow_key *key, unsigned int ends);
+	void (*new_flow)(void *ctx, const struct engine_begin *b, uint32_t owner[2]);
 	void (*before_end)(void *ctx);
 	void (*owner)(void *ctx, uint32_t owner, struct point *out);
 	void *ctx;

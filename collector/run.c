@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <net/if_arp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@
 #include "collector/source.h"
 #include "collector/source_ring.h"
 #include "collector/status.h"
+#include "collector/tiers.h"
 #include "collector/watches.h"
 #include "common/log.h"
 
@@ -36,7 +38,8 @@ enum {
 	RUN_MAX_FLOWS = 1 << 18,
 	TICK_MS = 1000,
 	FIRST_STATUS = 3, /* pollfd behind signals, interfaces, SYNs */
-	FIRST_RING = FIRST_STATUS + STATUS_FDS,
+	FIRST_TIER = FIRST_STATUS + STATUS_FDS,
+	FIRST_RING = FIRST_TIER + TIERS_FDS,
 	/* Frames of the last moments may still be in a block that the kernel has not handed over:
 	 * the engine is told a time that is older by this, so that they come before their cycle's
 	 * end. */
@@ -50,7 +53,10 @@ struct run {
 	struct attribution who;
 	struct ifaces *ifs;
 	struct watches watches;
-	struct status *status; /* NULL: nobody can ask */
+	struct frame_sink frames; /* of the watches */
+	struct tiers tiers;
+	struct ring_bpf_config ring; /* of the options */
+	struct status *status;       /* NULL: nobody can ask */
 	struct notify notify;
 	char host[OPTIONS_HOST_SIZE];
 	uint64_t tick_ns, next_tick_ns, stop_ns; /* monotonic; stop_ns 0: until a signal */
@@ -120,7 +126,12 @@ static void sum_sources(void *ctx, struct source_stats *sum)
 	watches_stats(ctx, sum);
 }
 
-/* The host's own addresses, and --local. */
+static void measure_kernel(void *ctx, struct kernel_totals *out)
+{
+	tiers_stats(ctx, out);
+}
+
+/* The host's own addresses, and --local. Only the former have sockets here. */
 static int follow_addresses(struct run *r)
 {
 	size_t n = ifaces_local(r->ifs, NULL, 0), most = n + r->o->nlocal;
@@ -130,6 +141,7 @@ static int follow_addresses(struct run *r)
 	r->addresses_changed = false;
 	if (nets) {
 		n = ifaces_local(r->ifs, nets, n);
+		tiers_addresses(&r->tiers, nets, n);
 		memcpy(nets + n, r->o->local, r->o->nlocal * sizeof(*nets));
 		err = engine_set_local(r->p.engine, nets, n + r->o->nlocal);
 	}
@@ -166,8 +178,10 @@ static int follow_host(struct run *r)
 		log_error("the host's interfaces cannot be followed: %s", fl_strerror(err));
 		return err;
 	}
-	if (r->links_changed)
+	if (r->links_changed) {
 		watches_follow(&r->watches);
+		tiers_rings_changed(&r->tiers);
+	}
 	r->links_changed = false;
 	if (r->addresses_changed)
 		err = follow_addresses(r);
@@ -194,7 +208,8 @@ static void fill_status(void *ctx, struct status_view *v)
 	pipeline_measure(p);
 	v->host = r->host[0] ? r->host : NULL;
 	v->config_file = o->config_file && *o->config_file ? o->config_file : NULL;
-	v->mode = "packet";
+	v->mode = tiers_name(&r->tiers);
+	v->nfacts = tiers_facts(&r->tiers, v->facts);
 	v->interval_ns = o->interval_ns;
 	for (i = 0; i < r->watches.n && v->ninterfaces < STATUS_INTERFACES_MOST; i++) {
 		const struct watch *w = &r->watches.list[i];
@@ -231,8 +246,79 @@ static void open_status(struct run *r)
 		log_warn("flowline status will not work: %s", why);
 }
 
+static int narrow_rings(void *ctx, const struct ip_net *nets, size_t n, int bpf_fd)
+{
+	return watches_narrow(ctx, nets, n, bpf_fd);
+}
+
+/* In place of the pipeline's: frames wait in the ring, what probes tell does not. */
+static void take_frames(void *ctx, const struct frame *frames, size_t n)
+{
+	struct run *r = ctx;
+
+	tiers_before_frames(&r->tiers);
+	r->p.frames.frames(r->p.frames.ctx, frames, n);
+}
+
+static void drain_rings(void *ctx)
+{
+	watches_drain(ctx);
+}
+
+static void rings_have(void *ctx, bool *narrowed, bool *ebpf)
+{
+	const struct watches *w = ctx;
+
+	*narrowed = w->nnarrow > 0;
+	*ebpf = w->bpf_fd >= 0;
+}
+
+/* Of interfaces that are down nothing comes. */
+static bool only_ethernet(void *ctx)
+{
+	const struct watches *w = ctx;
+	const struct iface *list;
+	size_t i, n = ifaces_list(w->ifs, &list);
+
+	for (i = 0; i < n; i++)
+		if (list[i].up && list[i].hatype != ARPHRD_ETHER &&
+		    list[i].hatype != ARPHRD_LOOPBACK)
+			return false;
+	return true;
+}
+
+static void tiers_settings(struct run *r, struct tiers_config *c)
+{
+	const struct options *o = r->o;
+
+	memset(&r->ring, 0, sizeof(r->ring));
+	r->ring.dns_ports = o->dns_ports;
+	r->ring.ndns_ports = o->ndns_ports;
+	r->ring.tunnels_inner = o->tunnels_inner;
+	memset(c, 0, sizeof(*c));
+	c->mode = o->conf.capture.mode;
+	c->narrow = o->conf.kernel.narrow;
+	c->count_udp = o->conf.kernel.count_udp;
+	c->btf_path = o->conf.kernel.btf_path;
+	c->verbose = (enum log_level)o->conf.log.level == LOG_LEVEL_DEBUG;
+	c->sockets = &kernel_source_sockets;
+	c->probes = &kernel_source_probes;
+	c->proc = "/proc";
+	c->interval_ns = o->interval_ns;
+	c->all_interfaces = !o->conf.capture.interfaces.n;
+	c->engine = r->p.engine;
+	c->who = &r->who;
+	c->rings.narrow = narrow_rings;
+	c->rings.drain = drain_rings;
+	c->rings.have = rings_have;
+	c->rings.ethernet = only_ethernet;
+	c->rings.ctx = &r->watches;
+	c->ring = r->p.excludes.n ? NULL : &r->ring;
+}
+
 static int start(struct run *r)
 {
+	struct tiers_config tiers;
 	int err;
 
 	err = attribution_open(&r->who, &r->o->conf, r->p.engine);
@@ -244,7 +330,13 @@ static int start(struct run *r)
 		log_error("the host's interfaces cannot be listed: %s", fl_strerror(err));
 		return err;
 	}
-	err = watches_open(&r->watches, r->o, &r->p.excludes, r->ifs, &r->p.frames);
+	tiers_settings(r, &tiers);
+	tiers_open(&r->tiers, &tiers);
+	r->p.kernel_stats = measure_kernel;
+	r->p.kernel_ctx = &r->tiers;
+	r->frames.frames = take_frames;
+	r->frames.ctx = r;
+	err = watches_open(&r->watches, r->o, &r->p.excludes, r->ifs, &r->frames);
 	if (err)
 		return err;
 	set_tick(r);
@@ -253,11 +345,12 @@ static int start(struct run *r)
 	r->p.source_ctx = &r->watches;
 	r->p.source_name = source_ring.name;
 	err = follow_addresses(r);
-	if (!err)
-		attribution_listeners(&r->who);
-	if (!err)
-		open_status(r);
-	return err;
+	if (err)
+		return err;
+	attribution_listeners(&r->who);
+	tiers_start(&r->tiers, monotonic_ns());
+	open_status(r);
+	return 0;
 }
 
 /* What the kernel dropped, when it is new and much more than was told before. */
@@ -279,6 +372,7 @@ static void tick(struct run *r, uint64_t now_ns)
 	r->next_tick_ns = now_ns + r->tick_ns;
 	enrich_poll(&r->p.stages->enrich);
 	pipeline_poll(&r->p);
+	tiers_tick(&r->tiers, now_ns);
 	engine_tick(r->p.engine, realtime_ns() - LATE_MS * NS_PER_MS);
 	tell_drops(r);
 }
@@ -295,10 +389,13 @@ static int wait_ms(const struct run *r, uint64_t now_ns)
 		until_ns = notify_due_ns(&r->notify);
 	if (r->who.work_ns && r->who.work_ns < until_ns)
 		until_ns = r->who.work_ns;
+	if (tiers_due_ns(&r->tiers) < until_ns)
+		until_ns = tiers_due_ns(&r->tiers);
 	return until_ns <= now_ns ? 0 : (int)((until_ns - now_ns) / NS_PER_MS) + 1;
 }
 
-/* Fill fds: signals, interfaces, SYNs, status, rings (-1 where there is none: poll passes over it).
+/* Fill fds: signals, interfaces, SYNs, status, the kernel's counters, rings (-1 where there is
+ * none: poll passes over it).
  */
 static nfds_t gather(const struct run *r, struct pollfd *fds)
 {
@@ -311,6 +408,7 @@ static nfds_t gather(const struct run *r, struct pollfd *fds)
 	for (i = 0; i < FIRST_STATUS; i++)
 		fds[i].events = POLLIN;
 	status_gather(r->status, fds + FIRST_STATUS);
+	tiers_gather(&r->tiers, fds + FIRST_TIER);
 	watches_gather(&r->watches, fds + FIRST_RING);
 	return (nfds_t)(FIRST_RING + r->watches.n);
 }
@@ -328,6 +426,7 @@ static bool has_file(const struct conf *c)
 /* The file, the environment and the command line anew. Whatever is wrong, the run goes on. */
 static void reload(struct run *r)
 {
+	struct tiers_config tiers;
 	struct reload next;
 
 	if (reload_read(&next, r->o))
@@ -341,7 +440,10 @@ static void reload(struct run *r)
 	log_set_level((enum log_level)next.o->conf.log.level);
 	r->o = next.o;
 	r->who.conf = &next.o->conf;
+	tiers_pause(&r->tiers);
 	watches_change(&r->watches, r->o, &r->p.excludes, !next.filter);
+	tiers_settings(r, &tiers);
+	tiers_change(&r->tiers, &tiers, next.filter);
 	reload_free(r->reloaded);
 	r->reloaded = next.o;
 	if (follow_addresses(r))
@@ -395,7 +497,9 @@ static int loop(struct run *r)
 				break;
 			continue;
 		}
-		/* Rings first: an interface that went may have left frames. */
+		/* Who it was first, while the process is there. */
+		tiers_read(&r->tiers, fds + FIRST_TIER);
+		/* Rings before interfaces: one that went may have left frames. */
 		if (fds[2].revents) {
 			attribution_syns(&r->who);
 			attribution_work(&r->who, monotonic_ns());
@@ -406,6 +510,7 @@ static int loop(struct run *r)
 		status_poll(r->status, fds + FIRST_STATUS, fill_status, r);
 		now_ns = monotonic_ns();
 		attribution_work(&r->who, now_ns);
+		tiers_work(&r->tiers, now_ns);
 		if (!err && now_ns >= r->next_tick_ns)
 			tick(r, now_ns);
 		if (r->p.error == -EPIPE)
@@ -469,6 +574,7 @@ int command_run(const struct options *o)
 		failed = loop(&r) != 0;
 		notify_stopping(&r.notify);
 		watches_drain(&r.watches);
+		tiers_finish(&r.tiers);
 		if (pipeline_finish(&r.p, realtime_ns(), r.o->conf.sending.stop_timeout_ns,
 				    r.o->stats))
 			failed = true;
@@ -477,6 +583,7 @@ int command_run(const struct options *o)
 	notify_close(&r.notify);
 	status_close(r.status);
 	watches_close(&r.watches);
+	tiers_close(&r.tiers);
 	ifaces_free(r.ifs);
 	attribution_close(&r.who);
 	pipeline_close(&r.p);

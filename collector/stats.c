@@ -146,6 +146,35 @@ static const struct measure owners[] = {
      "times it waited: processes.cpu_share was used up"},
 };
 
+static const struct measure kernel[] = {
+    {"kernel_events", AT(kernel.events), STATS_COUNTER, STATS_PLAIN, "events of sockets"},
+    {"kernel_lost", AT(kernel.lost), STATS_COUNTER, STATS_PLAIN,
+     "events lost: the buffer was full; a list of all sockets followed"},
+    {"kernel_dumps", AT(kernel.dumps), STATS_COUNTER, STATS_PLAIN, "lists of all sockets"},
+    {"kernel_samples", AT(kernel.samples), STATS_COUNTER, STATS_PLAIN,
+     "figures of connections taken over"},
+    {"kernel_unmatched", AT(kernel.unmatched), STATS_COUNTER, STATS_PLAIN,
+     "of connections that are not known here"},
+};
+
+static const struct measure ebpf[] = {
+    {"kernel_datagrams", AT(kernel.datagrams), STATS_COUNTER, STATS_PLAIN,
+     "UDP datagrams counted in the kernel"},
+    {"map_full", AT(kernel.map_full), STATS_LOSS, STATS_PLAIN,
+     "not counted: a map in the kernel was full"},
+};
+
+static const struct measure probes[] = {
+    {"kernel_retransmits", AT(kernel.retransmits), STATS_COUNTER, STATS_PLAIN,
+     "TCP segments that this machine sent again"},
+    {"kernel_synack_retransmits", AT(kernel.synack_retransmits), STATS_COUNTER, STATS_PLAIN,
+     "SYN-ACKs that it sent again"},
+    {"kernel_resets_sent", AT(kernel.resets_sent), STATS_COUNTER, STATS_PLAIN,
+     "RSTs that it answered with"},
+    {"kernel_resets_received", AT(kernel.resets_received), STATS_COUNTER, STATS_PLAIN,
+     "RSTs that its connections received"},
+};
+
 static const struct measure process[] = {
     {"cpu_user_us", AT(cpu_user_us), STATS_COUNTER, STATS_MICROSECONDS, "CPU time in the program"},
     {"cpu_sys_us", AT(cpu_sys_us), STATS_COUNTER, STATS_MICROSECONDS, "CPU time in the kernel"},
@@ -169,6 +198,9 @@ static const struct group groups[] = {
     GROUP("HTTP", http),
     GROUP_IF("places", places, stages.places),
     GROUP_IF("processes of flows", owners, processes),
+    GROUP_IF("kernel's counters", kernel, kernel.on),
+    GROUP_IF("eBPF", ebpf, kernel.ebpf),
+    GROUP_IF("probes", probes, kernel.probes),
     GROUP_IF("limit", limit, stages.limited),
     GROUP("output", output),
     GROUP("process", process),

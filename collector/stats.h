@@ -42,6 +42,19 @@ struct sink_sums {
 	uint64_t bytes_written; /* as they were sent */
 };
 
+/* What the kernel's own counters gave (collector/tiers.h); since the start. */
+struct kernel_totals {
+	bool on;                     /* there are such sources: the socket or the probe tier */
+	bool ebpf;                   /* ... and eBPF programs among them */
+	uint64_t events, lost;       /* read; lost: a buffer was full */
+	uint64_t dumps;              /* lists of all sockets */
+	uint64_t samples, unmatched; /* counted; of flows that are not known */
+	uint64_t datagrams;          /* counted in the kernel, in place of being copied */
+	uint64_t map_full;           /* datagrams and events that no map had room for */
+	bool probes;                 /* there are probes, which count of the whole machine: */
+	uint64_t retransmits, synack_retransmits, resets_sent, resets_received;
+};
+
 /* Everything that is counted, since the start. */
 struct stats_totals {
 	struct engine_stats engine;
@@ -50,6 +63,7 @@ struct stats_totals {
 	struct stats_stages stages; /* all together, also those closed by now */
 	bool processes;             /* owners is measured */
 	struct owners_stats owners;
+	struct kernel_totals kernel;
 	uint64_t packets_seen, packets_skipped; /* by stats_sum() */
 	uint64_t cpu_user_us, cpu_sys_us, rss_bytes;
 	uint64_t elapsed_ns;

@@ -64,6 +64,22 @@ static void put_run(struct json *j, const struct status_view *v)
 	put_text(j, "config_file", v->config_file);
 }
 
+static void put_facts(struct json *j, const struct status_view *v)
+{
+	size_t i;
+
+	json_array(j, "facts");
+	for (i = 0; i < v->nfacts; i++) {
+		json_object(j, NULL);
+		put_text(j, "source", v->facts[i].source);
+		put_text(j, "name", v->facts[i].fact.name);
+		put_text(j, "provider", v->facts[i].fact.provider);
+		put_text(j, "why", v->facts[i].fact.why);
+		json_end(j);
+	}
+	json_end(j);
+}
+
 static void put_capture(struct json *j, const struct status_view *v)
 {
 	size_t i;
@@ -85,6 +101,8 @@ static void put_capture(struct json *j, const struct status_view *v)
 		json_end(j);
 	}
 	json_end(j);
+	if (v->nfacts)
+		put_facts(j, v);
 	json_end(j);
 }
 

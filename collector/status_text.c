@@ -19,6 +19,7 @@ enum {
 	NAMES_SHOWN = 8,     /* of interfaces */
 	DOMAIN_SHOWN = 46,   /* bytes; as long as an address */
 	PROBLEMS_SHOWN = 10, /* lines */
+	FACTS_WIDE = 86,     /* columns, behind the label */
 };
 
 /* --- numbers, times --------------------------------------------------------------------------- */
@@ -191,6 +192,30 @@ static void put_capture(struct buffer *b, const struct status_view *v, const str
 	buffer_printf(b, ", %s/s\n", text);
 }
 
+/* What the kernel tells, and by which means: "connect tp_btf/inet_sock_set_state, udp nothing". */
+static void put_facts(struct buffer *b, const struct status_view *v)
+{
+	size_t i, at = 0, len;
+
+	label(b, "facts");
+	for (i = 0; i < v->nfacts; i++) {
+		const struct kernel_fact *f = &v->facts[i].fact;
+		const char *by = f->provider ? f->provider : "nothing";
+
+		/* of a source that is not there at all, flowline doctor tells */
+		if (!f->provider && !strcmp(f->name, "all"))
+			continue;
+		len = strlen(f->name) + strlen(by) + 3;
+		if (at && at + len > FACTS_WIDE) {
+			buffer_printf(b, ",\n%*s", COLUMN, "");
+			at = 0;
+		}
+		buffer_printf(b, "%s%s %s", at ? ", " : "", f->name, by);
+		at += len;
+	}
+	buffer_str(b, "\n");
+}
+
 static void put_cause(struct buffer *b, const char *before, uint64_t lately, uint64_t total,
 		      const char *cause)
 {
@@ -219,6 +244,34 @@ static void put_drops(struct buffer *b, const struct status_view *v, const struc
 	put_cause(b, ", ", CHANGE(engine.packets_unknown), v->now->engine.packets_unknown,
 		  "unknown");
 	buffer_str(b, "\n");
+}
+
+static void put_kernel(struct buffer *b, const struct status_view *v, const struct status_cycle *c)
+{
+	if (!v->now->kernel.on)
+		return;
+	label(b, "kernel");
+	put_cause(b, "", CHANGE(kernel.events), v->now->kernel.events, "events");
+	put_cause(b, ", ", CHANGE(kernel.lost), v->now->kernel.lost, "lost");
+	put_cause(b, ", ", CHANGE(kernel.dumps), v->now->kernel.dumps, "lists of sockets");
+	if (v->now->kernel.ebpf)
+		put_cause(b, ", ", CHANGE(kernel.datagrams), v->now->kernel.datagrams,
+			  "datagrams counted there");
+	buffer_str(b, "\n");
+	if (v->now->kernel.probes) {
+		label(b, "this machine");
+		put_cause(b, "", CHANGE(kernel.retransmits), v->now->kernel.retransmits,
+			  "segments sent again");
+		put_cause(b, ", ", CHANGE(kernel.synack_retransmits),
+			  v->now->kernel.synack_retransmits, "SYN-ACKs sent again");
+		put_cause(b, ", ", CHANGE(kernel.resets_sent), v->now->kernel.resets_sent,
+			  "RSTs sent");
+		put_cause(b, ", ", CHANGE(kernel.resets_received), v->now->kernel.resets_received,
+			  "RSTs received");
+		buffer_str(b, "\n");
+	}
+	if (v->nfacts)
+		put_facts(b, v);
 }
 
 static void put_engine(struct buffer *b, const struct status_view *v, const struct status_cycle *c)
@@ -463,6 +516,7 @@ void status_put_table(struct buffer *b, const struct status_view *v)
 	put_run(b, v);
 	put_capture(b, v, &c);
 	put_drops(b, v, &c);
+	put_kernel(b, v, &c);
 	put_engine(b, v, &c);
 	buffer_str(b, v->noutputs ? "outputs\n" : "outputs       none\n");
 	for (i = 0; i < v->noutputs; i++)

@@ -15,6 +15,7 @@
 #include "collector/source.h"
 #include "collector/stats.h"
 #include "collector/talkers.h"
+#include "collector/tiers.h"
 #include "geoip/geoip.h"
 #include "output/output.h"
 
@@ -37,10 +38,13 @@ struct status_view {
 	uint64_t now_ns; /* since the epoch */
 	/* To be filled in; NULL, 0: not known, there is none. */
 	const char *host, *config_file;
-	const char *mode; /* of the capture: "packet" */
+	const char *mode; /* of the capture: "packet", "socket" or "probe" */
 	uint64_t interval_ns;
 	struct status_interface interfaces[STATUS_INTERFACES_MOST];
 	size_t ninterfaces;
+	/* What the kernel's own counters tell, and by which means; none in mode packet. */
+	struct tiers_fact facts[TIERS_FACTS_MOST];
+	size_t nfacts;
 	/* Totals of now; they must be there. elapsed_ns is how long the run is. */
 	const struct stats_totals *now;
 	/* Totals at the begin and at the end of the last complete cycle, which tell its length:

@@ -141,7 +141,7 @@ static const struct mistake_case {
     {"", "which command?"},
     {"raed x", "unknown command 'raed' (did you mean 'read'?)"},
     {"filter", "did you mean 'filters'?"},
-    {"frobnicate", "want read, run, status, filters or check-config"},
+    {"frobnicate", "want read, run, status, doctor, filters or check-config"},
     {"-v read x", "'-v' comes before the command"},
     {"help foo", "unknown command 'foo'"},
     {"read", "read: which capture file?"},

@@ -426,7 +426,7 @@ static void test_cycle(void)
 	CHECK(told.wild && told.loop && told.udp && told.udp_client);
 	c = tcp_socket("127.0.0.1", 7106, false);
 	told.port = local_port(c);
-	CHECK_INT(owners_tcp_info(o, now_ns(), keep_info, &told), 0);
+	CHECK_INT(owners_tcp_info(o, now_ns(), true, keep_info, &told), 0);
 	CHECK_INT(told.infos, 1);
 	CHECK(told.has & SOCK_TCP_RETRANS && told.has & SOCK_TCP_RTT);
 	close(l);

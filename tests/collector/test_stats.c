@@ -243,6 +243,32 @@ static void test_present(void)
 	CHECK_INT(field(f, n, "geoip_refused"), 2);
 	CHECK_INT(field(f, n, "owners_known"), 7);
 	CHECK_INT(field(f, n, "owners_queued"), 4);
+	CHECK(!has_field(&t, "kernel_events") && !has_field(&t, "map_full"));
+	t.kernel.on = true; /* the socket tier */
+	t.kernel.events = 9;
+	t.kernel.lost = 2;
+	t.kernel.map_full = 1;
+	n = stats_fields(&before, &t, f);
+	CHECK_INT(field(f, n, "kernel_events"), 9);
+	CHECK_INT(field(f, n, "kernel_lost"), 2);
+	CHECK(!has_field(&t, "map_full") && !has_field(&t, "kernel_datagrams"));
+	t.kernel.ebpf = true;
+	n = stats_fields(&before, &t, f);
+	CHECK(n < STATS_FIELDS_MOST);
+	CHECK_INT(field(f, n, "map_full"), 1);
+	CHECK_INT(field(f, n, "kernel_datagrams"), 0);
+	CHECK(!has_field(&t, "kernel_retransmits"));
+	t.kernel.probes = true;
+	t.kernel.retransmits = 5;
+	t.kernel.synack_retransmits = 6;
+	t.kernel.resets_sent = 7;
+	t.kernel.resets_received = 8;
+	n = stats_fields(&before, &t, f);
+	CHECK(n < STATS_FIELDS_MOST);
+	CHECK_INT(field(f, n, "kernel_retransmits"), 5);
+	CHECK_INT(field(f, n, "kernel_synack_retransmits"), 6);
+	CHECK_INT(field(f, n, "kernel_resets_sent"), 7);
+	CHECK_INT(field(f, n, "kernel_resets_received"), 8);
 }
 
 static void test_table(void)

@@ -321,6 +321,59 @@ static void test_addresses(void)
 	free(b);
 }
 
+/* What the kernel tells, and by which means; what it does not, why. */
+static void test_tiers(void)
+{
+	struct built *b = build();
+	struct status_view *v = &b->view;
+	char *text;
+
+	text = render(v, false);
+	CHECK(!strstr(text, "\nkernel") && !strstr(text, "\nfacts"));
+	free(text);
+	text = render(v, true);
+	CHECK(!strstr(text, "\"facts\""));
+	free(text);
+	v->mode = "probe";
+	v->nfacts = 3;
+	v->facts[0].source = "probe";
+	v->facts[0].fact.name = "connect";
+	v->facts[0].fact.provider = "tp_btf/inet_sock_set_state";
+	v->facts[1].source = "probe";
+	v->facts[1].fact.name = "udp";
+	snprintf(v->facts[1].fact.why, KERNEL_WHY_SIZE, "no kprobes here");
+	v->facts[2].source = "socket";
+	v->facts[2].fact.name = "all";
+	snprintf(v->facts[2].fact.why, KERNEL_WHY_SIZE, "no sock_diag");
+	b->now.kernel.on = b->now.kernel.ebpf = b->from.kernel.on = b->to.kernel.on = true;
+	b->now.kernel.events = b->to.kernel.events = 1700;
+	b->from.kernel.events = 500;
+	b->now.kernel.lost = b->to.kernel.lost = 3;
+	b->now.kernel.probes = true;
+	b->now.kernel.retransmits = b->to.kernel.retransmits = 40;
+	b->from.kernel.retransmits = 10;
+	b->now.kernel.resets_received = b->to.kernel.resets_received = 5;
+	text = render(v, false);
+	has(text, "\ncapture       probe: ");
+	has(text, "\nkernel        1,200 (1,700 in all) events, 3 lost, 0 lists of sockets, 0 ");
+	has(text, "\nthis machine  30 (40 in all) segments sent again, 0 SYN-ACKs sent again, "
+		  "0 RSTs sent, 5 RSTs received\n");
+	has(text, "\nfacts         connect tp_btf/inet_sock_set_state, udp nothing\n");
+	free(text);
+	text = render(v, true);
+	has(text, "\"mode\": \"probe\"");
+	has(text, "\"name\": \"udp\"");
+	has(text, "\"provider\": null");
+	has(text, "\"why\": \"no kprobes here\"");
+	has(text, "\"why\": \"no sock_diag\"");
+	has(text, "\"kernel_events\": 1700");
+	free(text);
+	CHECK_INT(status_problems(v, NULL, NULL), 0); /* lost events are made good */
+	b->now.kernel.map_full = 4;
+	CHECK_INT(status_problems(v, NULL, NULL), 1);
+	free(b);
+}
+
 /* With all that fits, and each text at its worst. */
 static void test_biggest(void)
 {
@@ -338,6 +391,12 @@ static void test_biggest(void)
 		v->outputs[i].why[SINK_WHY_SIZE - 1] = '\0';
 		v->outputs[i].name[OUTPUT_NAME_MOST - 1] = '\0';
 	}
+	v->nfacts = TIERS_FACTS_MOST;
+	for (i = 0; i < v->nfacts; i++) {
+		v->facts[i].source = "probe";
+		v->facts[i].fact.name = "connect_error_at_once";
+		memset(v->facts[i].fact.why, 1, KERNEL_WHY_SIZE - 1);
+	}
 	free(render(v, true));
 	free(render(v, false));
 	free(b);
@@ -347,4 +406,5 @@ TEST_MAIN({"the table", test_table}, {"JSON", test_json}, {"every counter", test
 	  {"before the first cycle", test_no_cycle}, {"nothing known", test_bare},
 	  {"an output that does not deliver", test_retry}, {"losses", test_losses},
 	  {"sums", test_sums}, {"texts of others", test_foreign_texts},
-	  {"addresses", test_addresses}, {"the biggest", test_biggest})
+	  {"addresses", test_addresses}, {"the kernel's part", test_tiers},
+	  {"the biggest", test_biggest})
