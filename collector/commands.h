@@ -17,6 +17,7 @@ int command_run(const struct options *o);          /* run.c */
 int command_filters(const struct options *o);      /* show_filters.c */
 int command_check_config(const struct options *o); /* check_config.c */
 int command_status(const struct options *o);       /* status_command.c */
+int command_doctor(const struct options *o);       /* doctor.c */
 
 /* help.c; on standard output */
 void help_print(unsigned int command); /* 0: of the program */

@@ -26,6 +26,7 @@ static const char program_help[] =
     "  read FILE...   points of capture files (pcap, pcapng; - is standard input)\n"
     "  run            points of live traffic\n"
     "  status         how the running 'flowline run' is doing\n"
+    "  doctor         what works on this host, what does not, and what would mend it\n"
     "  filters        show the programs that run inside the kernel\n"
     "  check-config FILE...  tell what is wrong with configuration files\n"
     "  help COMMAND   options and examples of a command (also: COMMAND --help)\n"
@@ -37,6 +38,7 @@ static const char program_help[] =
     "  sudo flowline run -i eth0 --duration 1m   one interface, one minute\n"
     "  sudo flowline run -o http://influx:8086   to a backend (InfluxDB and others)\n"
     "  flowline status                           rates, drops, outputs, top talkers\n"
+    "  sudo flowline doctor                      which tiers work here, and why not\n"
     "  flowline --print-default-config           every setting of flowline.yaml(5)\n"
     "  flowline check-config flowline.yaml       all mistakes, with line and column\n"
     "\n"
@@ -92,7 +94,9 @@ static const char filters_head[] =
     "usage: flowline filters [OPTION]...\n"
     "\n"
     "Prints each program that flowline loads into the kernel, as readable assembly and as\n"
-    "the numbers of tcpdump -ddd. Needs no permission and loads nothing.\n";
+    "the numbers of tcpdump -ddd: 'flow' reads the packets, 'narrow' does while the kernel's\n"
+    "own figures count the TCP of this host's addresses, 'syn' sees new connections.\n"
+    "Needs no permission and loads nothing.\n";
 
 static const char filters_tail[] =
     "\n"
@@ -116,6 +120,23 @@ static const char status_tail[] = "\n"
 				  "      the same for programs\n"
 				  "  flowline status --socket /run/flowline-2/status.sock\n"
 				  "      of another one\n";
+
+static const char doctor_head[] =
+    "usage: flowline doctor [OPTION]...\n"
+    "\n"
+    "Tries on this host what 'flowline run' would use, and prints one page: the kernel and what\n"
+    "this process may, the packet, the socket and the probe tier, piece by piece by which means,\n"
+    "or why not, which tier a run would take, and commands that mend what is missing. It opens\n"
+    "everything for real, some connections on loopback among it, and leaves nothing behind.\n"
+    "Exit status: 0 the packet tier works, 1 it does not.\n";
+
+static const char doctor_tail[] = "\n"
+				  "Examples:\n"
+				  "  sudo flowline doctor\n"
+				  "  sudo flowline doctor -v\n"
+				  "      also what was tried before, and what the verifier says\n"
+				  "  sudo flowline doctor --json -c flowline.yaml\n"
+				  "      for programs, with another configuration\n";
 
 static const char check_head[] =
     "usage: flowline check-config [FILE]...\n"
@@ -178,6 +199,8 @@ void help_print(unsigned int command)
 		head = check_head, tail = check_tail;
 	else if (command == COMMAND_STATUS)
 		head = status_head, tail = status_tail;
+	else if (command == COMMAND_DOCTOR)
+		head = doctor_head, tail = doctor_tail;
 	fputs(head, stdout);
 	if (!tail)
 		return;

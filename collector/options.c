@@ -23,12 +23,12 @@
 
 #define READ_RUN (COMMAND_READ | COMMAND_RUN)
 #define CAPTURES (COMMAND_READ | COMMAND_RUN | COMMAND_FILTERS)
-#define ALL      (CAPTURES | COMMAND_STATUS)
+#define ALL      (CAPTURES | COMMAND_STATUS | COMMAND_DOCTOR)
 
 enum { OPTIONS_MOST = 40, LONG_BASE = 256 };
 
 static const char *const command_names[] = {"read",    "run",          "filters", "help",
-					    "version", "check-config", "status"};
+					    "version", "check-config", "status",  "doctor"};
 
 #define NCOMMANDS (sizeof(command_names) / sizeof(command_names[0]))
 
@@ -134,10 +134,12 @@ static void parse_help(struct options *o, const char *arg)
 
 static const struct option_spec specs[] = {
     {"config", 'c', "FILE", ALL, OWN(parse_config),
-     "read settings from this file. Default: for run\n" CONF_DEFAULT_FILE ", where it\nexists"},
+     "read settings from this file. Default: for run and doctor\n" CONF_DEFAULT_FILE
+     ", where it\nexists"},
     {"set", 0, "PATH=VALUE", ALL, OWN(parse_set),
      "change one setting of the file (repeat it), such as\nflows.tcp_idle_timeout=5m"},
-    {"interface", 'i', "IFACE", COMMAND_RUN, LIST("capture.interfaces", OPTION_COLLECT),
+    {"interface", 'i', "IFACE", COMMAND_RUN | COMMAND_DOCTOR,
+     LIST("capture.interfaces", OPTION_COLLECT),
      "watch this interface only (repeat it, or a comma list);\n"
      "one that is not there yet is waited for. Patterns: 'eth*',\n"
      "'!eth9'. Default: all"},
@@ -180,7 +182,7 @@ static const struct option_spec specs[] = {
     {"stats", 0, NULL, READ_RUN, OWN(parse_stats),
      "at the end, a table of what was seen, used and lost, on\n"
      "standard error"},
-    {"json", 0, NULL, COMMAND_STATUS, OWN(parse_json), "as JSON, for programs"},
+    {"json", 0, NULL, COMMAND_STATUS | COMMAND_DOCTOR, OWN(parse_json), "as JSON, for programs"},
     {"socket", 0, "PATH", COMMAND_STATUS, OWN(parse_socket),
      "ask at this socket. Default: status.socket of the\nconfiguration"},
     {"verbose", 'v', NULL, ALL, TURNS("log.level", "debug"), "say more on standard error"},
@@ -391,7 +393,8 @@ static void load_config(struct options *o, char *const *env)
 		if (!strncmp(*env, name, sizeof(name) - 1))
 			o->config_file = *env + sizeof(name) - 1;
 	if (!o->config_file && access(CONF_DEFAULT_FILE, F_OK) == 0 &&
-	    (o->command == COMMAND_RUN || (o->command == COMMAND_STATUS && !o->socket)))
+	    (o->command == COMMAND_RUN || o->command == COMMAND_DOCTOR ||
+	     (o->command == COMMAND_STATUS && !o->socket)))
 		o->config_file = CONF_DEFAULT_FILE;
 	if (!o->config_file || !*o->config_file)
 		return;
@@ -450,7 +453,9 @@ static void unknown_command(struct options *o, const char *word)
 	else if (!strcmp(word, "-") || access(word, F_OK) == 0)
 		mistake(o, "unknown command '%s' (did you mean 'flowline read %s'?)", word, word);
 	else
-		mistake(o, "unknown command '%s': want read, run, status, filters or check-config",
+		mistake(o,
+			"unknown command '%s': want read, run, status, doctor, filters or "
+			"check-config",
 			word);
 }
 

@@ -25,9 +25,10 @@ enum {
 	COMMAND_VERSION = 1 << 4,
 	COMMAND_CHECK = 1 << 5,
 	COMMAND_STATUS = 1 << 6,
-	COMMAND_DEFAULTS = 1 << 7,   /* --print-default-config */
-	COMMAND_MANUAL = 1 << 8,     /* --print-config-manual, for the build, as is */
-	COMMAND_COMPLETION = 1 << 9, /* --print-completion */
+	COMMAND_DOCTOR = 1 << 7,
+	COMMAND_DEFAULTS = 1 << 8,    /* --print-default-config */
+	COMMAND_MANUAL = 1 << 9,      /* --print-config-manual, for the build, as is */
+	COMMAND_COMPLETION = 1 << 10, /* --print-completion */
 };
 
 enum {
@@ -63,17 +64,17 @@ struct options {
 	char host[OPTIONS_HOST_SIZE]; /* "": ask the system */
 	bool stats;
 	bool quiet;
-	bool json;          /* status */
+	bool json;          /* status, doctor */
 	const char *socket; /* status: borrowed from argv; NULL: conf.status.socket */
 	enum log_level log_level;
 	struct conf_errors errors;
 	bool misused; /* an error is of the command line, not of the configuration alone */
 };
 
-/* Read argv, env and the configuration file that they name (run, and status without --socket: or
- * CONF_DEFAULT_FILE where it exists). 0, or FL_EUSAGE with all that is wrong in o->errors. argv and
- * env must outlive o; argv may be put in another order (getopt_long). Needs options_free() in every
- * case. */
+/* Read argv, env and the configuration file that they name (run, doctor, and status without
+ * --socket: or CONF_DEFAULT_FILE where it exists). 0, or FL_EUSAGE with all that is wrong in
+ * o->errors. argv and env must outlive o; argv may be put in another order (getopt_long). Needs
+ * options_free() in every case. */
 int options_parse(struct options *o, int argc, char **argv, char *const *env) MUST_CHECK;
 void options_free(struct options *o);
 

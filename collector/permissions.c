@@ -7,13 +7,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* This program's file, or how a shell finds it. A path that a shell would not take as it is is not
- * shown. */
-static const char *permissions_program(char *path, size_t size)
+/* A path that a shell would not take as it is is not shown. */
+const char *permissions_program(char path[PERMISSIONS_PROGRAM_SIZE])
 {
-	ssize_t n = readlink("/proc/self/exe", path, size - 1), i;
+	ssize_t n = readlink("/proc/self/exe", path, PERMISSIONS_PROGRAM_SIZE - 1), i;
 
-	if (n <= 0 || (size_t)n == size - 1)
+	if (n <= 0 || n == PERMISSIONS_PROGRAM_SIZE - 1)
 		return "$(command -v flowline)";
 	path[n] = '\0';
 	for (i = 0; i < n; i++)
@@ -25,7 +24,7 @@ static const char *permissions_program(char *path, size_t size)
 
 void permissions_explain(char *why, size_t why_size, const char *what, const char *capability)
 {
-	char path[256], lower[64];
+	char path[PERMISSIONS_PROGRAM_SIZE], lower[64];
 	size_t i;
 
 	for (i = 0; capability[i] && i < sizeof(lower) - 1; i++)
@@ -34,6 +33,6 @@ void permissions_explain(char *why, size_t why_size, const char *what, const cha
 	snprintf(why, why_size,
 		 "%s needs the capability %s: run as root, or grant it once with: "
 		 "sudo setcap %s+ep %s (in a container: start it with --cap-add %s)",
-		 what, capability, lower, permissions_program(path, sizeof(path)),
+		 what, capability, lower, permissions_program(path),
 		 capability + 4 /* without CAP_ */);
 }

@@ -9,4 +9,9 @@
  * the command that grants it to this program. */
 void permissions_explain(char *why, size_t why_size, const char *what, const char *capability);
 
+enum { PERMISSIONS_PROGRAM_SIZE = 256 };
+
+/* This program's file, or how a shell finds it; in path[], or static. */
+const char *permissions_program(char path[PERMISSIONS_PROGRAM_SIZE]);
+
 #endif

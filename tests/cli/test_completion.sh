@@ -45,6 +45,8 @@ has() {
 want "st" "status"
 want "--v" "--version"
 want "help fil" "filters"
+want "do" "doctor"
+want "doctor --j" "--json"
 has "run -" "--interface"
 has "run " "--output"
 want "status --j" "--json"
@@ -67,7 +69,7 @@ want "run --set log.level =" "debug error info warn"
 want "run --set = log.level = w" "warn"
 want "run --set points.fold_client_port = " "false true"
 # every option and every setting is in it
-for command in read run filters status check-config; do
+for command in read run filters status doctor check-config; do
 	for option in $("$FLOWLINE" $command --help | sed -n 's/^  \(-., \|    \)\(--[a-z-]*\).*/\2/p'); do
 		has "$command $option" "$option"
 	done
