@@ -21,6 +21,7 @@ import traceback
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 FLOWLINE = os.environ.get('FLOWLINE', './flowline')
+SLOW = float(os.environ.get('LAB_SLOW', 1))  # how much longer everything may take: in an emulated machine
 A4, B4, DEAD4 = '10.71.0.1', '10.71.0.2', '10.71.0.9'
 A6, B6, DEAD6 = 'fd71::1', 'fd71::2', 'fd71::9'
 
@@ -132,7 +133,7 @@ endings = []  # functions: called after the test that put them here, however it 
 
 def quietly(args, **more):
     return subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          stdin=subprocess.DEVNULL, universal_newlines=True, timeout=60, **more)
+                          stdin=subprocess.DEVNULL, universal_newlines=True, timeout=60 * SLOW, **more)
 
 
 def run(args, **more):
@@ -149,7 +150,7 @@ def stop_processes():
             p.terminate()
     for p in processes:
         try:
-            p.wait(5)
+            p.wait(5 * SLOW)
         except subprocess.TimeoutExpired:
             p.kill()
             p.wait()
@@ -157,6 +158,7 @@ def stop_processes():
 
 
 def wait_until(what, condition, seconds=10):
+    seconds *= SLOW
     end = time.time() + seconds
     while time.time() < end:
         if condition():
@@ -223,7 +225,7 @@ class Namespace:
     def socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM, protocol=0):
         with self:
             s = socket.socket(family, kind, protocol)
-        s.settimeout(10)
+        s.settimeout(10 * SLOW)
         return s
 
     def connect(self, address, port, family=None):
@@ -234,7 +236,7 @@ class Namespace:
     def listen(self, address, port):
         with self:
             s = Listener(socket.AF_INET6 if ':' in address else socket.AF_INET, socket.SOCK_STREAM)
-        s.settimeout(10)
+        s.settimeout(10 * SLOW)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if address == '::':
             s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
@@ -255,7 +257,7 @@ class Namespace:
     def wait_running(self, name):
         """A device that is up gets its queue a little later, and drops what comes before."""
         wait_until(name + ' runs', lambda: 'LOWER_UP' in self.ip('link show dev ' + name))
-        time.sleep(0.05)
+        time.sleep(0.05 * SLOW)
 
 
 def veth(ns1, name1, ns2, name2, addresses1=(), addresses2=()):
@@ -410,7 +412,7 @@ class Flowline:
 
     def stop(self, how=signal.SIGINT):
         self.process.send_signal(how)
-        self.process.wait(30)
+        self.process.wait(30 * SLOW)
         said = self.said()
         eq('exit status of flowline (%s)' % said[-400:], self.process.returncode, 0)
         if self.adds_up and ('adds up' not in said or 'DOES NOT' in said):
@@ -434,7 +436,7 @@ def serve(listener, handle):
     def each(s):
         try:
             with s:
-                s.settimeout(10)
+                s.settimeout(10 * SLOW)
                 handle(s)
         except OSError:
             pass

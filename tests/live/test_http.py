@@ -138,7 +138,10 @@ class Watched:
         if n is not None:
             eq('requests that the server answered', sum(want.values()), n)
         for name, points in self.points():
+            before = len(lab.problems)
             same(name + "'s httpflow", points.http(), want)
+            if len(lab.problems) > before:
+                lab.fail('%s: %d frames were dropped' % (name, points.where('flowline').sum('packets_dropped_kernel')))
         for p in self.a.where('httpflow'):
             eq('direction at the client', p.tags['direction'], 'outgoing')
         for p in self.b.where('httpflow'):
@@ -231,7 +234,7 @@ def test_slow():
 
 def test_bodies():
     """Bodies that look like requests, in 20 MB, chunked, compressed; then the next request."""
-    with Watched() as w:
+    with Watched('--ring-size', '64M') as w:  # on a busy machine nobody reads for a while
         urls = []
         for _ in range(3):
             urls += ['-o', '/dev/null', 'http://%s/big' % B4, '-o', '/dev/null', 'http://%s/item/k' % B4,
@@ -249,7 +252,7 @@ def test_uploads():
     with open(path, 'wb') as f:
         f.write(get('/not-a-request') * 60000)
     base = 'http://%s:8080' % B4
-    with Watched() as w:
+    with Watched('--ring-size', '64M') as w:
         curl('-o', '/dev/null', '-d', 'x=1', base + '/form', '--next', '-o', '/dev/null', '-T', path,
              base + '/put', '--next', '-o', '/dev/null', '--data-binary', '@' + path, '-H',
              'Expect: 100-continue', base + '/post', '--next', '-o', '/dev/null', base + '/last')
@@ -288,7 +291,7 @@ def test_large_heads_segmented():
     for ns, name in ((ns_a, 'va'), (ns_b, 'vb')):
         ns.run(['ethtool', '-K', name] + off)
     try:
-        with Watched() as w:
+        with Watched('--ring-size', '64M') as w:
             heads()
             curl('-o', '/dev/null', 'http://%s/big' % B4, '-o', '/dev/null', 'http://%s/item/z' % B4)
     finally:

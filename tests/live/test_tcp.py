@@ -3,11 +3,8 @@
 come to nothing or to a bad end, and a slow, lossy wire. The judges are the programs themselves and
 the kernel's tcp_info.
 """
-import heapq
 import json
 import os
-import random
-import select
 import signal
 import socket
 import struct
@@ -16,6 +13,7 @@ import time
 
 import lab
 from lab import A4, A6, B4, B6, DEAD4, DEAD6, between, eq
+from wire import Wire, tcp_info
 
 MB = 1 << 20
 COUNTERS = ('tcp_established', 'tcp_closed', 'tcp_connect_failed', 'tcp_resets')
@@ -312,88 +310,12 @@ def test_many_reused():
 
 # --- a slow and lossy wire ---------------------------------------------------------------------------
 
-class Wire:
-    """Two veths, and frames carried between them in user space: late by `delay` seconds each way,
-    and some of them lost. No offload, so a frame is a segment."""
-
-    def __init__(self, delay, loss, seed=1):
-        lab.need('ethtool')
-        self.delay, self.loss, self.random = delay, loss, random.Random(seed)
-        self.lost = self.late = 0
-        self.c, self.d, self.m = (lab.Namespace(n) for n in 'cdm')
-        lab.veth(self.c, 'vc', self.m, 'mc', ('10.72.0.1/24',))
-        lab.veth(self.d, 'vd', self.m, 'md', ('10.72.0.2/24',))
-        for ns, name in ((self.c, 'vc'), (self.m, 'mc'), (self.d, 'vd'), (self.m, 'md')):
-            ns.run(['ethtool', '-K', name, 'tx', 'off', 'tso', 'off', 'gso', 'off', 'gro', 'off'])
-        self.taps = []
-        for name in ('mc', 'md'):
-            self.m.run(['sysctl', '-qw', 'net.ipv6.conf.%s.disable_ipv6=1' % name])
-            self.m.ip('link set dev %s promisc on' % name)
-            tap = self.m.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-            with self.m:
-                tap.bind((name, 3))
-            tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * MB)
-            tap.setblocking(False)
-            self.taps.append(tap)
-        self.c.ip('neigh add 10.72.0.2 lladdr %s nud permanent dev vc' % self.mac(self.d, 'vd'))
-        self.d.ip('neigh add 10.72.0.1 lladdr %s nud permanent dev vd' % self.mac(self.c, 'vc'))
-        self.running = True
-        self.thread = threading.Thread(target=self.carry, daemon=True)
-        self.thread.start()
-
-    @staticmethod
-    def mac(ns, name):
-        words = ns.ip('link show dev ' + name).split()
-        return words[words.index('link/ether') + 1]
-
-    def carry(self):
-        queue, n = [], 0
-        while self.running:
-            now = time.monotonic()
-            while queue and queue[0][0] <= now:
-                due, _, tap, frame = heapq.heappop(queue)
-                self.late = max(self.late, now - due)
-                try:
-                    tap.send(frame)
-                except OSError:
-                    pass
-            # a little early, then awake: a sleep is never exact
-            pause = max(0, queue[0][0] - time.monotonic() - 0.0003) if queue else 0.02
-            for tap in select.select(self.taps, [], [], min(pause, 0.02))[0]:
-                while True:
-                    try:
-                        frame, where = tap.recvfrom(65535)
-                    except BlockingIOError:
-                        break
-                    if where[2] == socket.PACKET_OUTGOING:
-                        continue
-                    if self.random.random() < self.loss:
-                        self.lost += 1
-                        continue
-                    n += 1
-                    other = self.taps[1 - self.taps.index(tap)]
-                    heapq.heappush(queue, (time.monotonic() + self.delay, n, other, frame))
-
-    def end(self):
-        self.running = False
-        self.thread.join()
-        for tap in self.taps:
-            tap.close()
-        for ns in (self.c, self.d, self.m):
-            lab.quietly(['ip', 'netns', 'del', ns.name])
-            lab.Namespace.made.remove(ns)
+PACKETS = ('--set', 'capture.mode=packet')
 
 
-def tcp_info(s):
-    """rtt and rttvar in us, and segments sent again, of struct tcp_info (linux/tcp.h)."""
-    info = s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-    words = struct.unpack('=8B24I', info[:104])[8:]
-    return words[15], words[16], words[23]
-
-
-def over_wire(wire, up, down, rounds):
+def over_wire(wire, up, down, rounds, *args):
     """Transfers in turns; returns the points of both sides and both sockets' tcp_info at the end."""
-    flowlines = [lab.Flowline(ns) for ns in (wire.c, wire.d)]
+    flowlines = [lab.Flowline(ns, *args) for ns in (wire.c, wire.d)]
     listener = wire.d.listen('10.72.0.2', 9000)
     s = wire.c.socket()
     s.settimeout(60)
@@ -425,7 +347,7 @@ def test_delay():
     """20 ms: connect_latency, rtt. Seen from the client's host, and (no time passes) the server's."""
     wire = Wire(0.010, 0)
     try:
-        (a, b), infos = over_wire(wire, 100, 100, 40)
+        (a, b), infos = over_wire(wire, 100, 100, 40, *PACKETS)
     finally:
         wire.end()
     eq('bytes', a.sums('bytes_written', 'bytes_read'), (4000, 4000))
@@ -439,11 +361,27 @@ def test_delay():
     eq('sent again', a.sums('retransmits', 'retransmits_peer'), (0, 0))
 
 
+def test_delay_auto():
+    """The same where the kernel tells what it can: rtt is its own, at both ends."""
+    wire = Wire(0.010, 0)
+    try:
+        (a, b), infos = over_wire(wire, 100, 100, 40)
+    finally:
+        wire.end()
+    most = 22000 + 2e6 * wire.late
+    eq('bytes', a.sums('bytes_written', 'bytes_read'), (4000, 4000))
+    eq('bytes at the server', b.sums('bytes_written', 'bytes_read'), (4000, 4000))
+    between('connect_latency at the client, us', a.has('connect_latency')[0], 20000, most)
+    for name, p, info in (('client', a, infos[0]), ('server', b, infos[1])):
+        between('%s: rtt, us' % name, p.has('rtt')[-1], info[0] * 0.9 - 50, info[0] * 1.1 + 50)
+    eq('sent again', a.sum('retransmits') + b.sum('retransmits'), infos[0][2] + infos[1][2])
+
+
 def test_loss():
     """2% lost both ways: bytes once, and as many segments sent again as the kernel says."""
     wire = Wire(0.005, 0.02)
     try:
-        (a, b), infos = over_wire(wire, 400000, 300000, 2)
+        (a, b), infos = over_wire(wire, 400000, 300000, 2, *PACKETS)
     finally:
         wire.end()
     if not wire.lost:
@@ -462,7 +400,7 @@ def test_loss():
 
 def test_drops():
     """A ring that nobody reads overflows: what was dropped is said, and with it the sum is right."""
-    f = lab.Flowline(ns_a, '-i', 'va', '--ring-size', '512K')
+    f = lab.Flowline(ns_a, '-i', 'va', '--ring-size', '512K', *PACKETS)
     f.process.send_signal(signal.SIGSTOP)
     s = ns_a.socket(socket.AF_INET, socket.SOCK_DGRAM)
     for _ in range(20000):
@@ -483,5 +421,5 @@ lab.main([
     ('open before', test_open_before), ('UDP', test_udp), ('iperf3, TCP', test_iperf_tcp),
     ('iperf3, UDP', test_iperf_udp), ('lo', test_loopback), ('refused', test_refused),
     ('black hole', test_black_hole), ('reset', test_reset), ('one port, many', test_many_reused),
-    ('20 ms', test_delay), ('2% lost', test_loss), ('kernel drops', test_drops),
+    ('20 ms', test_delay), ('20 ms, auto', test_delay_auto), ('2% lost', test_loss), ('kernel drops', test_drops),
 ], setup)
