@@ -1,8 +1,8 @@
 # apt-root.sh - an apt of its own beside the system's: for packages and sources of any Debian suite.
 #
-# Read by tools/build-static and tools/boot-static, not run. Lists, caches and the file with the sources are in
-# a directory that the caller gives; the system's sources stay as they are. Signatures are checked against the
-# system's Debian keyring. The mirror is the one that the system's apt uses, or $DEBIAN_MIRROR.
+# Read by tools/build-static, tools/boot-static and tools/kernel-matrix, not run. Lists, caches and the file with
+# the sources are in a directory that the caller gives; the system's sources stay as they are. Signatures are
+# checked against the system's Debian keyring. The mirror is the one that the system's apt uses, or $DEBIAN_MIRROR.
 #
 # Wants die(), note() and have() of tools/common.sh.
 
