@@ -13,22 +13,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench/bench.h"
 #include "geoip/address_class.h"
 #include "geoip/geoip.h"
 
 enum { ADDRESSES = 1 << 20, WORKING_SET = 8192 };
 
 static struct ip_addr addresses[ADDRESSES];
-
-static uint64_t random_u64(void)
-{
-	static uint64_t x = 88172645463325252ULL;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return x;
-}
 
 static void make_addresses(bool v6)
 {

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench/bench.h"
+#include "bench/null_output.h"
 #include "geoip/address_class.h"
 #include "output/sink_file.h"
 #include "output/writer.h"
@@ -38,16 +40,6 @@ void *malloc(size_t n)
 static const char *class_of(const struct ip_addr *a)
 {
 	return addr_class_names[addr_class_of(a)];
-}
-
-static uint64_t random_u64(void)
-{
-	static uint64_t x = 88172645463325252ULL;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return x;
 }
 
 static uint64_t below(uint64_t n)
@@ -81,7 +73,8 @@ static void make_netflow(struct point *p)
 	n->packets_written = below(10000);
 	if (p->transport != 6)
 		return;
-	p->has = POINT_HAS_TCP | POINT_HAS_RTT | POINT_HAS_CONNECT_LATENCY;
+	p->has = POINT_HAS_TCP | POINT_HAS_RETRANSMITS_PEER | POINT_HAS_RTT |
+		 POINT_HAS_CONNECT_LATENCY;
 	n->retransmits = below(20) ? 0 : below(50);
 	n->tcp_established = below(3);
 	n->tcp_closed = below(3);
@@ -164,24 +157,9 @@ static void bench_encode(const char *what, struct line_encoder *e, double second
 		printf("  %" PRIu64 " allocations\n", before);
 }
 
-static struct outputs *open_null(void)
-{
-	struct sink_file_config f = {.path = "/dev/null"};
-	struct output_config c = {.name = "null", .lossless = true, .queue_bytes = 1 << 20};
-	struct outputs *os = outputs_new();
-	char why[SINK_WHY_SIZE] = "";
-	struct output *o;
-
-	if (os && !sink_file_open(&c.sink, &f, why) && !output_open(&o, &c, why) &&
-	    !outputs_add(os, o))
-		return os;
-	fprintf(stderr, "%s\n", why);
-	exit(1);
-}
-
 static int bench_write(const char *what, struct line_encoder *e, double seconds)
 {
-	struct outputs *os = open_null();
+	struct outputs *os = null_outputs();
 	struct line_writer *w = line_writer_new(e, os);
 	uint64_t before = allocations;
 	struct output_stats stats;

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/null_output.h"
 #include "collector/source.h"
 #include "flows/decode.h"
 #include "flows/engine.h"
@@ -259,27 +260,12 @@ static const char *class_text(const struct ip_addr *a)
 	return addr_class_names[addr_class_of(a)];
 }
 
-static struct outputs *open_null(void)
-{
-	struct sink_file_config f = {.path = "/dev/null"};
-	struct output_config c = {.name = "null", .lossless = true, .queue_bytes = 1 << 20};
-	struct outputs *os = outputs_new();
-	char why[SINK_WHY_SIZE] = "";
-	struct output *o;
-
-	if (os && !sink_file_open(&c.sink, &f, why) && !output_open(&o, &c, why) &&
-	    !outputs_add(os, o))
-		return os;
-	fprintf(stderr, "bench_read: %s\n", why);
-	exit(1);
-}
-
 static void run_whole(const char *path)
 {
 	struct line_config lc = {.host = "bench", .address_class = class_text};
 	struct line_encoder *encoder = line_encoder_new(&lc);
 	struct engine_config c;
-	struct outputs *outputs = open_null();
+	struct outputs *outputs = null_outputs();
 	struct line_writer *writer;
 	struct engine *engine;
 

@@ -8,19 +8,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/bench.h"
 #include "output/spool.h"
 
 enum { LINES = 5000, LINE_MOST = 400 };
-
-static uint64_t random_u64(void)
-{
-	static uint64_t x = 88172645463325252ULL;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return x;
-}
 
 static struct parcel make_parcel(void)
 {
