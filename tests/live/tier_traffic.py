@@ -270,7 +270,8 @@ def t_not_accepted(port):
     listener.close()
     time.sleep(0.1)
     s.close()
-    return Want(100, 0, (1, 1, 0, 1))
+    # nobody has accepted it: at the server the listener's process, or none
+    return Want(100, 0, (1, 1, 0, 1), server_pids={str(os.getpid()), None})
 
 
 def t_refused(port):
