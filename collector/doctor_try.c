@@ -5,7 +5,6 @@
  */
 #include "collector/doctor.h"
 
-#include <net/if_arp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,37 +176,6 @@ static void try_rings(struct bench *b)
 	try_ring(b, NULL, "");
 }
 
-static int narrow_rings(void *ctx, const struct ip_net *nets, size_t n, int bpf_fd)
-{
-	return watches_narrow(ctx, nets, n, bpf_fd);
-}
-
-static void drain_rings(void *ctx)
-{
-	watches_drain(ctx);
-}
-
-static void rings_have(void *ctx, bool *narrowed, bool *ebpf)
-{
-	const struct watches *w = ctx;
-
-	*narrowed = w->nnarrow > 0;
-	*ebpf = w->bpf_fd >= 0;
-}
-
-static bool only_ethernet(void *ctx)
-{
-	const struct watches *w = ctx;
-	const struct iface *list;
-	size_t i, n = ifaces_list(w->ifs, &list);
-
-	for (i = 0; i < n; i++)
-		if (list[i].up && list[i].hatype != ARPHRD_ETHER &&
-		    list[i].hatype != ARPHRD_LOOPBACK)
-			return false;
-	return true;
-}
-
 /* --- the choice ------------------------------------------------------------------------------- */
 
 static void tiers_settings(struct bench *b, struct tiers_config *c, enum conf_capture_mode mode)
@@ -230,11 +198,7 @@ static void tiers_settings(struct bench *b, struct tiers_config *c, enum conf_ca
 	c->proc = "/proc";
 	c->interval_ns = b->o->interval_ns;
 	c->engine = b->engine;
-	c->rings.narrow = narrow_rings;
-	c->rings.drain = drain_rings;
-	c->rings.have = rings_have;
-	c->rings.ethernet = only_ethernet;
-	c->rings.ctx = &b->watches;
+	tiers_use_watches(&c->rings, &b->watches);
 	c->ring = b->excludes.n ? NULL : &b->ring;
 }
 

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <net/if_arp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -246,11 +245,6 @@ static void open_status(struct run *r)
 		log_warn("flowline status will not work: %s", why);
 }
 
-static int narrow_rings(void *ctx, const struct ip_net *nets, size_t n, int bpf_fd)
-{
-	return watches_narrow(ctx, nets, n, bpf_fd);
-}
-
 /* In place of the pipeline's: frames wait in the ring, what probes tell does not. */
 static void take_frames(void *ctx, const struct frame *frames, size_t n)
 {
@@ -258,33 +252,6 @@ static void take_frames(void *ctx, const struct frame *frames, size_t n)
 
 	tiers_before_frames(&r->tiers);
 	r->p.frames.frames(r->p.frames.ctx, frames, n);
-}
-
-static void drain_rings(void *ctx)
-{
-	watches_drain(ctx);
-}
-
-static void rings_have(void *ctx, bool *narrowed, bool *ebpf)
-{
-	const struct watches *w = ctx;
-
-	*narrowed = w->nnarrow > 0;
-	*ebpf = w->bpf_fd >= 0;
-}
-
-/* Of interfaces that are down nothing comes. */
-static bool only_ethernet(void *ctx)
-{
-	const struct watches *w = ctx;
-	const struct iface *list;
-	size_t i, n = ifaces_list(w->ifs, &list);
-
-	for (i = 0; i < n; i++)
-		if (list[i].up && list[i].hatype != ARPHRD_ETHER &&
-		    list[i].hatype != ARPHRD_LOOPBACK)
-			return false;
-	return true;
 }
 
 static void tiers_settings(struct run *r, struct tiers_config *c)
@@ -308,11 +275,7 @@ static void tiers_settings(struct run *r, struct tiers_config *c)
 	c->all_interfaces = !o->conf.capture.interfaces.n;
 	c->engine = r->p.engine;
 	c->who = &r->who;
-	c->rings.narrow = narrow_rings;
-	c->rings.drain = drain_rings;
-	c->rings.have = rings_have;
-	c->rings.ethernet = only_ethernet;
-	c->rings.ctx = &r->watches;
+	tiers_use_watches(&c->rings, &r->watches);
 	c->ring = r->p.excludes.n ? NULL : &r->ring;
 }
 

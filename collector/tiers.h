@@ -57,6 +57,11 @@ struct tiers_rings {
 	void *ctx;
 };
 
+struct watches;
+
+/* Those of a run (tiers_watches.c); w is borrowed. */
+void tiers_use_watches(struct tiers_rings *rings, struct watches *w);
+
 struct tiers_config {
 	enum conf_capture_mode mode;
 	enum conf_narrow narrow;
