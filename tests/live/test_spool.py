@@ -181,6 +181,17 @@ def run_until_spooled(disk, **more):
     return load, f
 
 
+def all_delivered(load, f, b):
+    """The load stops and what waits is taken: the output's status, and the lines that were written."""
+    load.stop()
+    time.sleep(0.6)
+    o = settled(f, seconds=30)
+    balance(o)
+    f.stop()
+    b.kill()
+    return o, f.lines()
+
+
 def mended(load, f):
     """The backend comes: all points are in it, but for those that were counted as lost."""
     wait_until('the spool takes points again', lambda: not f.output('http')['points_queued'], 25)
@@ -188,13 +199,7 @@ def mended(load, f):
     balance(o)
     eq('waits on disk', o['points_spooled'] > 0, True)
     b = Backend(ns_a).start()
-    load.stop()
-    time.sleep(0.6)
-    o = settled(f, seconds=30)
-    balance(o)
-    f.stop()
-    b.kill()
-    lines = f.lines()
+    o, lines = all_delivered(load, f, b)
     load.check('file', lines)
     eq('problems', b.problems[:3], [])
     if o['points_lost']:
@@ -272,13 +277,7 @@ def test_over_the_limit():
     wait_until('points are lost', losing, 60)
     time.sleep(0.5)
     b = Backend(ns_a).start()
-    load.stop()
-    time.sleep(0.6)
-    o = settled(f, seconds=30)
-    balance(o)
-    f.stop()
-    b.kill()
-    lines = f.lines()
+    o, lines = all_delivered(load, f, b)
     lost = set(lines) - set(b.store.lines)
     eq('nobody wrote', set(b.store.lines) - set(lines), set())
     # A parcel that is on its way while its segment goes counts as lost, and may arrive.

@@ -148,6 +148,20 @@ static struct seen *seen_new(const struct merge_config *c)
 	return s;
 }
 
+/* A merge whose points are seen by s. */
+static struct merge *merge_to(struct seen *s, struct merge_config *c, struct point_sink *sink)
+{
+	struct point_sink next = {.put = see_point, .end = see_end, .ctx = s};
+	struct merge *m;
+
+	c->next = next;
+	m = merge_new(c);
+	if (!m)
+		abort();
+	*sink = merge_sink(m);
+	return m;
+}
+
 static int compare_lines(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -225,44 +239,45 @@ static void make_connect_error(struct point *p)
 	n->connect_error = (uint16_t)(110 + below(3));
 }
 
-static void make_counts(struct point *p)
+static void make_netflow_counts(struct point *p)
+{
+	struct point_netflow *n = &p->u.netflow;
+	struct point_netflow v = {below(1 << 20),
+				  below(1 << 20),
+				  below(99),
+				  below(99),
+				  below(9),
+				  below(9),
+				  0,
+				  0,
+				  below(3),
+				  below(3),
+				  0,
+				  below(3),
+				  below(3),
+				  below(3),
+				  1 + below(5),
+				  below(1 << 20),
+				  below(1 << 20),
+				  1 + below(5),
+				  below(1 << 30),
+				  0};
+
+	*n = v;
+	n->rtt_us = n->rtt_sum_us / n->rtt_samples;
+	n->rtt_var_us = n->rtt_var_sum_us / n->rtt_samples;
+	n->connect_latency_us = n->connect_sum_ns / n->connects / 1000;
+	p->has = below(8) | (below(3) ? POINT_HAS_RETRANSMITS_PEER : 0);
+	if (!below(8))
+		make_connect_error(p);
+}
+
+static void make_transaction_counts(struct point *p)
 {
 	static const char *const domains[] = {"a.example", "b.example", "~other", "", "c,d e"};
 	static const char *const paths[] = {"/", "/a", "/b c", "~other", "*", "/user/1", "/user/2"};
 	static const char *const methods[] = {"GET", "POST"};
-	struct point_netflow *n = &p->u.netflow;
 
-	if (p->kind == POINT_NETFLOW) {
-		struct point_netflow v = {below(1 << 20),
-					  below(1 << 20),
-					  below(99),
-					  below(99),
-					  below(9),
-					  below(9),
-					  0,
-					  0,
-					  below(3),
-					  below(3),
-					  0,
-					  below(3),
-					  below(3),
-					  below(3),
-					  1 + below(5),
-					  below(1 << 20),
-					  below(1 << 20),
-					  1 + below(5),
-					  below(1 << 30),
-					  0};
-
-		*n = v;
-		n->rtt_us = n->rtt_sum_us / n->rtt_samples;
-		n->rtt_var_us = n->rtt_var_sum_us / n->rtt_samples;
-		n->connect_latency_us = n->connect_sum_ns / n->connects / 1000;
-		p->has = below(8) | (below(3) ? POINT_HAS_RETRANSMITS_PEER : 0);
-		if (!below(8))
-			make_connect_error(p);
-		return;
-	}
 	p->has = (below(2) ? POINT_HAS_LATENCY : 0) | POINT_HAS_DOMAIN |
 		 (below(9) ? POINT_HAS_QUERY_TYPE : 0);
 	if (p->kind == POINT_DNSFLOW) {
@@ -317,7 +332,10 @@ static void make_point(struct point *p, uint32_t addresses)
 	p->dst_domain = word(words, 5);
 	p->src_geo = below(2) ? &places[below(6)] : NULL;
 	p->dst_geo = below(2) ? &places[below(6)] : NULL;
-	make_counts(p);
+	if (p->kind == POINT_NETFLOW)
+		make_netflow_counts(p);
+	else
+		make_transaction_counts(p);
 }
 
 /* --- tests
@@ -329,17 +347,13 @@ static struct seen *run(const struct merge_config *config, uint64_t seed, uint32
 {
 	struct merge_config c = *config;
 	struct seen *s = seen_new(config);
-	struct point_sink next = {.put = see_point, .end = see_end, .ctx = s}, sink;
+	struct point_sink sink;
 	struct merge *m;
 	struct point p;
 	int i;
 
 	c.address_class = class_of;
-	c.next = next;
-	m = merge_new(&c);
-	if (!m)
-		abort();
-	sink = merge_sink(m);
+	m = merge_to(s, &c, &sink);
 	random_state = seed;
 	make_places();
 	for (i = 0; i < POINTS; i++) {
@@ -423,15 +437,11 @@ static void test_limit(void)
 	for (n = 100; n <= 1000; n += n == 100 ? 1 : 899) {
 		struct merge_config c = {.exclude = none, .max_series = 100, .max_points = 100000};
 		struct seen *s = seen_new(&c);
-		struct point_sink next = {.put = see_point, .end = see_end, .ctx = s}, sink;
+		struct point_sink sink;
 		struct merge *m;
 		struct point p;
 
-		c.next = next;
-		m = merge_new(&c);
-		if (!m)
-			abort();
-		sink = merge_sink(m);
+		m = merge_to(s, &c, &sink);
 		for (i = 0; i < 2 * n; i++) {
 			p = small_point(POINT_NETFLOW, i % n);
 			sink.put(sink.ctx, &p);
@@ -462,16 +472,12 @@ static void test_exclude(void)
 	struct merge_config c = {
 	    .exclude = names, .nexclude = 3, .max_points = 10, .address_class = class_of};
 	struct seen *s = seen_new(&c);
-	struct point_sink next = {.put = see_point, .end = see_end, .ctx = s}, sink;
+	struct point_sink sink;
 	struct point p;
 	struct merge *m;
 	int i;
 
-	c.next = next;
-	m = merge_new(&c);
-	if (!m)
-		abort();
-	sink = merge_sink(m);
+	m = merge_to(s, &c, &sink);
 	for (i = 0; i < 4; i++) {
 		p = small_point(POINT_NETFLOW, 1 + i);
 		p.dst_geo = i == 3 ? NULL : &berlin;
@@ -501,17 +507,13 @@ static void test_ordinals(void)
 	static const char *const names[] = {"src_ip", "path"};
 	struct merge_config c = {.exclude = names, .nexclude = 2, .max_points = 10};
 	struct seen *s = seen_new(&c);
-	struct point_sink next = {.put = see_point, .end = see_end, .ctx = s}, sink;
+	struct point_sink sink;
 	struct text paths[2] = {{"/a", 2}, {"/b", 2}};
 	struct point p;
 	struct merge *m;
 	int i;
 
-	c.next = next;
-	m = merge_new(&c);
-	if (!m)
-		abort();
-	sink = merge_sink(m);
+	m = merge_to(s, &c, &sink);
 	for (i = 0; i < 4; i++) {
 		p = small_point(POINT_HTTPFLOW, 1);
 		p.src.addr.b[15] = (uint8_t)(i / 2);
@@ -547,15 +549,11 @@ static void test_connect_errors(void)
 					 .max_series = how == 3,
 					 .max_points = 100};
 		struct seen *s = seen_new(&c);
-		struct point_sink next = {.put = see_point, .end = see_end, .ctx = s}, sink;
+		struct point_sink sink;
 		struct merge *m;
 		struct point p;
 
-		c.next = next;
-		m = merge_new(&c);
-		if (!m)
-			abort();
-		sink = merge_sink(m);
+		m = merge_to(s, &c, &sink);
 		for (i = 0; i < 6; i++) {
 			p = small_point(POINT_NETFLOW, 1);
 			p.has = POINT_HAS_TCP;
