@@ -70,22 +70,43 @@ void enrich_poll(struct enrich *e)
 		log_warn("%s", why);
 }
 
+/* The most frequent cases without a search; and without IPv6 in any database its addresses are not
+ * looked at any closer. */
+static inline bool may_have_place(const struct ip_addr *a, bool v6)
+{
+	enum addr_class class;
+
+	if (!addr_is_v4(a)) {
+		if (!v6 && !addr_inner_v4(a))
+			return false;
+	} else {
+		class = (enum addr_class)addr_class_by_octet[a->b[12]];
+		if (class != ADDR_CLASSES)
+			return class == ADDR_PUBLIC;
+		if (a->b[12] == 192 && a->b[13] == 168)
+			return false;
+	}
+	return addr_class_search(a) == ADDR_PUBLIC;
+}
+
 void enrich_points(struct enrich *e, struct point *points, size_t n)
 {
 	const struct ip_addr *addr[2 * POINT_BLOCK];
 	const struct geo_info *places[2 * POINT_BLOCK], **put[2 * POINT_BLOCK];
 	size_t i, k = 0;
+	bool v6;
 
 	if (!e->geoip)
 		return;
 	if (geoip_starting(e->geoip))
 		tell_start(e);
+	v6 = geoip_has_v6(e->geoip);
 	for (i = 0; i < n; i++) {
-		if (addr_class_of(&points[i].src.addr) == ADDR_PUBLIC) {
+		if (may_have_place(&points[i].src.addr, v6)) {
 			put[k] = &points[i].src_geo;
 			addr[k++] = &points[i].src.addr;
 		}
-		if (addr_class_of(&points[i].dst.addr) == ADDR_PUBLIC) {
+		if (may_have_place(&points[i].dst.addr, v6)) {
 			put[k] = &points[i].dst_geo;
 			addr[k++] = &points[i].dst.addr;
 		}

@@ -10,7 +10,7 @@
 
 #include "common/text.h"
 
-enum { GEO_TEXTS = 5, GEO_WRITTEN_BYTES = 144, GEO_WRITTEN_PAD = 32 };
+enum { GEO_TEXTS = 5, GEO_WRITTEN_BYTES = 70, GEO_WRITTEN_PAD = 32 };
 
 /* The five texts as an output writes them, made once for all points with this place. */
 struct geo_written {
@@ -24,9 +24,10 @@ struct geo_info {
 	struct text city;
 	struct text isp; /* AS organisation */
 	struct text asn; /* AS number in decimal, without "AS" */
-	bool has_coordinates;
-	double lat, lon;                   /* degrees, where has_coordinates */
+	double lat, lon; /* degrees, where has_coordinates */
+	/* What every point asks for, together. */
 	const struct geo_written *written; /* NULL: not made */
+	bool has_coordinates;
 };
 
 #endif

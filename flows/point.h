@@ -150,7 +150,7 @@ struct point {
 	} u;
 };
 
-enum { POINT_BLOCK = 16 };
+enum { POINT_BLOCK = 64 };
 
 /* Where points go. put() takes one point of the cycle; end() closes the cycle. None may call back
  * into the engine. Errors are the sink's own to count and report. */

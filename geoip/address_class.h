@@ -28,6 +28,16 @@ extern const uint8_t addr_class_by_octet[256];
 /* By the tables of blocks. */
 enum addr_class addr_class_search(const struct ip_addr *a);
 
+/* The IPv4 address inside a NAT64 or 6to4 one, 4 bytes; NULL: it is neither. */
+static inline const uint8_t *addr_inner_v4(const struct ip_addr *a)
+{
+	static const uint8_t nat64[12] = {0, 0x64, 0xff, 0x9b};
+
+	if (a->b[0] == 0x20 && a->b[1] == 0x02)
+		return a->b + 2;
+	return a->b[0] == 0 && !memcmp(a->b, nat64, sizeof(nat64)) ? a->b + 12 : NULL;
+}
+
 static inline enum addr_class addr_class_of(const struct ip_addr *a)
 {
 	if (addr_is_v4(a) && addr_class_by_octet[a->b[12]] != ADDR_CLASSES)

@@ -2,134 +2,137 @@
 #include "geoip/cache.h"
 
 #include <errno.h>
-#include <string.h>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "common/memory.h"
 
 int geo_cache_init(struct geo_cache *c, size_t most)
 {
 	size_t i;
-	int err;
 
 	memset(c, 0, sizeof(*c));
-	if (most >= CACHE_NONE / 4)
+	if (most > 1UL << 28)
 		return -EINVAL;
-	c->most = (uint32_t)most;
-	c->newest = c->oldest = CACHE_NONE;
+	for (c->n = 1; (size_t)c->n * GEO_WAYS < most;)
+		c->n *= 2;
 	for (i = 0; i < sizeof(c->key) / sizeof(c->key[0]); i++)
 		siphash_key_random(&c->key[i]);
-	c->entries = mem_map(most, sizeof(*c->entries));
-	if (!c->entries)
-		return -errno;
-	mem_hint_large(c->entries, most, sizeof(*c->entries));
-	err = index_init(&c->index, most);
-	if (err) {
-		mem_unmap(c->entries, most, sizeof(*c->entries));
-		c->entries = NULL;
-	}
-	return err;
+	c->key[0].k[0] |= 1; /* for IPv4, which it is all there is of */
+	c->sets = mem_map(2 * (size_t)c->n, sizeof(*c->sets));
+	c->addresses = mem_map((size_t)c->n * GEO_WAYS, sizeof(*c->addresses));
+	if (c->sets && c->addresses)
+		return 0;
+	geo_cache_destroy(c);
+	return -ENOMEM;
 }
 
 void geo_cache_destroy(struct geo_cache *c)
 {
-	if (!c->entries)
-		return;
-	index_destroy(&c->index);
-	mem_unmap(c->entries, c->most, sizeof(*c->entries));
-	c->entries = NULL;
+	mem_unmap(c->sets, 2 * (size_t)c->n, sizeof(*c->sets));
+	mem_unmap(c->addresses, (size_t)c->n * GEO_WAYS, sizeof(*c->addresses));
+	c->sets = NULL;
+	c->addresses = NULL;
 }
 
 void geo_cache_clear(struct geo_cache *c)
 {
-	index_clear(&c->index);
-	c->used = 0;
-	c->added = 0;
-	c->newest = c->oldest = CACHE_NONE;
-}
+	size_t i;
 
-uint32_t geo_cache_prefetch(const struct geo_cache *c, uint32_t hash)
-{
-	uint32_t at, rec;
-
-	INDEX_FIND(&c->index, hash, at, rec)
-	{
-		__builtin_prefetch(&c->entries[rec]);
-		return rec;
+	for (i = 0; i < 2; i++) {
+		if (c->used[i])
+			memset(c->sets + i * c->n, 0, c->n * sizeof(*c->sets));
+		c->used[i] = false;
 	}
-	return CACHE_NONE;
 }
 
-static void unlink_entry(struct geo_cache *c, const struct geo_entry *e)
+static struct ip_addr *addresses_of(const struct geo_cache *c, uint32_t set)
 {
-	if (e->newer == CACHE_NONE)
-		c->newest = e->older;
-	else
-		c->entries[e->newer].older = e->older;
-	if (e->older == CACHE_NONE)
-		c->oldest = e->newer;
-	else
-		c->entries[e->older].newer = e->newer;
+	return &c->addresses[(size_t)(set - c->n) * GEO_WAYS];
 }
 
-static void link_newest(struct geo_cache *c, struct geo_entry *e)
+/* All before the i-th one further, which goes, and this to the front. */
+static void put_first(struct geo_cache *c, struct geo_spot spot, const struct ip_addr *a,
+		      uint32_t what, unsigned int i)
 {
-	uint32_t rec = (uint32_t)(e - c->entries);
+	struct geo_set *s = &c->sets[spot.set];
+	struct ip_addr *addresses;
 
-	e->moved = c->added;
-	e->newer = CACHE_NONE;
-	e->older = c->newest;
-	if (c->newest == CACHE_NONE)
-		c->oldest = rec;
-	else
-		c->entries[c->newest].newer = rec;
-	c->newest = rec;
+	memmove(s->tag + 1, s->tag, i * sizeof(s->tag[0]));
+	memmove(s->what + 1, s->what, i * sizeof(s->what[0]));
+	s->tag[0] = spot.tag;
+	s->what[0] = what;
+	if (spot.set < c->n)
+		return;
+	addresses = addresses_of(c, spot.set);
+	memmove(addresses + 1, addresses, i * sizeof(*addresses));
+	addresses[0] = *a;
 }
 
-static struct geo_entry *search(struct geo_cache *c, const struct ip_addr *a, uint32_t hash)
+/* Bits of the ways with that tag. Without branches: which of them it is nobody can guess. */
+#ifdef __SSE2__
+static inline unsigned int ways_with(const uint32_t tag[GEO_WAYS], uint32_t wanted)
 {
-	uint32_t at, rec;
+	const __m128i w = _mm_set1_epi32((int)wanted);
+	__m128i front = _mm_cmpeq_epi32(_mm_loadu_si128((const __m128i *)tag), w);
+	__m128i rear = _mm_cmpeq_epi32(_mm_loadu_si128((const __m128i *)(tag + 4)), w);
 
-	INDEX_FIND(&c->index, hash, at, rec)
-	{
-		if (addr_equal(&c->entries[rec].addr, a))
-			return &c->entries[rec];
+	return (unsigned int)_mm_movemask_epi8(_mm_packs_epi16(_mm_packs_epi32(front, rear), w)) &
+	       0xff;
+}
+#else
+static inline unsigned int ways_with(const uint32_t tag[GEO_WAYS], uint32_t wanted)
+{
+	return (unsigned int)(tag[0] == wanted) | (unsigned int)(tag[1] == wanted) << 1 |
+	       (unsigned int)(tag[2] == wanted) << 2 | (unsigned int)(tag[3] == wanted) << 3 |
+	       (unsigned int)(tag[4] == wanted) << 4 | (unsigned int)(tag[5] == wanted) << 5 |
+	       (unsigned int)(tag[6] == wanted) << 6 | (unsigned int)(tag[7] == wanted) << 7;
+}
+#endif
+
+uint32_t geo_cache_find(struct geo_cache *c, struct geo_spot spot, const struct ip_addr *a)
+{
+	const struct geo_set *s = &c->sets[spot.set];
+	unsigned int ways = ways_with(s->tag, spot.tag), i;
+	uint32_t what;
+
+	for (; ways; ways &= ways - 1) {
+		i = (unsigned int)__builtin_ctz(ways);
+		what = s->what[i];
+		if (!what)
+			return 0; /* behind the last one */
+		if (spot.set >= c->n && !addr_equal(&addresses_of(c, spot.set)[i], a))
+			continue;
+		if (i >= GEO_WAYS / 2)
+			put_first(c, spot, a, what, i);
+		return what;
 	}
-	return NULL;
+	return 0;
 }
 
-struct geo_entry *geo_cache_find(struct geo_cache *c, const struct ip_addr *a, uint32_t hash,
-				 uint32_t likely)
+uint32_t geo_cache_add(struct geo_cache *c, struct geo_spot spot, const struct ip_addr *a,
+		       uint32_t what)
 {
-	struct geo_entry *e = likely == CACHE_NONE ? NULL : &c->entries[likely];
+	uint32_t last = c->sets[spot.set].what[GEO_WAYS - 1];
 
-	/* It may be another's by now; an address is never in two entries, and all below `used` are
-	 * in use. */
-	if (!e || !addr_equal(&e->addr, a))
-		e = search(c, a, hash);
-	/* Its place in the order is four other lines of memory: not for every use. */
-	if (e && c->added - e->moved > c->most / 4) {
-		unlink_entry(c, e);
-		link_newest(c, e);
-	}
-	return e;
+	c->used[spot.set >= c->n] = true;
+	c->evicted += last != 0;
+	put_first(c, spot, a, what, GEO_WAYS - 1);
+	return last;
 }
 
-struct geo_entry *geo_cache_add(struct geo_cache *c, const struct ip_addr *a, uint32_t hash)
+bool geo_cache_change(struct geo_cache *c, struct geo_spot spot, uint32_t before, uint32_t what)
 {
-	struct geo_entry *e;
+	struct geo_set *s = &c->sets[spot.set];
+	unsigned int i;
 
-	c->added++;
-	if (c->used < c->most) {
-		e = &c->entries[c->used++];
-		e->place = CACHE_NONE;
-	} else {
-		e = &c->entries[c->oldest];
-		index_remove(&c->index, geo_cache_hash(c, &e->addr), c->oldest);
-		unlink_entry(c, e);
-		c->evicted++;
+	for (i = 0; i < GEO_WAYS; i++) {
+		if (s->what[i] == before) {
+			s->what[i] = what;
+			return true;
+		}
 	}
-	e->addr = *a;
-	link_newest(c, e);
-	index_insert(&c->index, hash, (uint32_t)(e - c->entries));
-	return e;
+	return false;
 }

@@ -1,9 +1,13 @@
-/* cache.h - which place addresses have, bounded: the least recently asked address goes, as far as
- * that is known: an address is only moved in the order when a quarter of the entries was added
- * since it was moved last.
+/* cache.h - which place addresses have, bounded.
+ *
+ * Sets of eight addresses, of which the one asked for longest ago goes when another is to be added
+ * (as far as that is known: one that is asked for moves to the front only from the rear half). An
+ * IPv4 address that is there costs one line of memory, because that is what a lookup takes: all
+ * that is known of eight addresses is in one. IPv6 addresses have sets of their own, where a word
+ * of their hash stands for them, and they themselves are beside.
  *
  * All address space is taken at start, pages as they are used. Keyed hash: others choose the
- * addresses.
+ * addresses, and none can choose many of one set.
  */
 #ifndef GEOIP_CACHE_H
 #define GEOIP_CACHE_H
@@ -15,29 +19,32 @@
 
 #include "common/addr.h"
 #include "common/error.h"
-#include "common/index.h"
 #include "common/siphash.h"
 
-struct geo_entry { /* half a line of memory */
-	struct ip_addr addr;
-	uint32_t newer, older; /* neighbours by last use; CACHE_NONE at the ends */
-	uint32_t moved;        /* geo_cache.added then */
-	uint32_t place;        /* the caller's; CACHE_NONE: asked, and nothing was found */
+enum { GEO_WAYS = 8 };
+
+/* A line of memory. The newest first; where nothing is, `what` is 0. */
+struct geo_set {
+	uint32_t tag[GEO_WAYS];
+	uint32_t what[GEO_WAYS]; /* the caller's, not 0 */
 };
 
-#define CACHE_NONE UINT32_MAX
-
 struct geo_cache {
-	struct geo_entry *entries;
-	uint32_t used, most;
-	uint32_t newest, oldest;
-	uint32_t added; /* entries, ever; wraps */
-	struct index index;
+	struct geo_set *sets;      /* of IPv4, then as many of IPv6 */
+	struct ip_addr *addresses; /* of the latter, GEO_WAYS for each set */
+	uint32_t n;                /* sets of each; a power of two */
 	struct siphash_key key[3]; /* random words, five of them used */
+	bool used[2];              /* sets of IPv4, of IPv6: those that are not are not cleared */
 	uint64_t evicted;
 };
 
-/* 0 or -errno. */
+/* Where an address is, if it is there. */
+struct geo_spot {
+	uint32_t set;
+	uint32_t tag;
+};
+
+/* Room for at least `most` addresses of each family, if they spread evenly. 0 or -errno. */
 int geo_cache_init(struct geo_cache *c, size_t most) MUST_CHECK;
 void geo_cache_destroy(struct geo_cache *c);
 
@@ -46,31 +53,43 @@ void geo_cache_clear(struct geo_cache *c);
 
 /* Multilinear hashing (Carter and Wegman; Dietzfelbinger): any two addresses have the same hash
  * with a probability of 2^-32, whoever chose them, because the key is random and the hash is never
- * seen from outside. A fifth of the instructions of SipHash. The last lines keep addresses that
+ * seen from outside. A fifth of the instructions of SipHash. The mixing keeps addresses that
  * follow each other apart: their sums do so in equal steps. */
-static inline uint32_t geo_cache_hash(const struct geo_cache *c, const struct ip_addr *a)
+static inline struct geo_spot geo_cache_spot(const struct geo_cache *c, const struct ip_addr *a)
 {
+	struct geo_spot spot;
 	uint32_t w[4], h;
+	uint64_t sum;
 
 	memcpy(w, a->b, sizeof(w));
-	h = (uint32_t)((c->key[0].k[0] * w[0] + c->key[0].k[1] * w[1] + c->key[1].k[0] * w[2] +
-			c->key[1].k[1] * w[3] + c->key[2].k[0]) >>
-		       32);
+	if (addr_is_v4(a)) {
+		sum = c->key[0].k[0] * w[3] + c->key[0].k[1];
+		spot.tag = w[3];
+	} else {
+		sum = c->key[0].k[0] * w[0] + c->key[0].k[1] * w[1] + c->key[1].k[0] * w[2] +
+		      c->key[1].k[1] * w[3] + c->key[2].k[0];
+		spot.tag = (uint32_t)(sum >> 16);
+	}
+	h = (uint32_t)(sum >> 32);
 	h = (h ^ h >> 15) * 0x9e3779b1U;
-	return h ^ h >> 16;
+	spot.set = ((h ^ h >> 16) & (c->n - 1)) + (addr_is_v4(a) ? 0 : c->n);
+	return spot;
 }
 
-/* Fetch memory that geo_cache_find() will want: first index_prefetch(&c->index, hash), a little
- * later this. Returns the entry that it will likely be, or CACHE_NONE. */
-uint32_t geo_cache_prefetch(const struct geo_cache *c, uint32_t hash);
+/* Fetch memory that the others will want. */
+static inline void geo_cache_prefetch(const struct geo_cache *c, struct geo_spot spot)
+{
+	__builtin_prefetch(&c->sets[spot.set]);
+}
 
-/* The address's entry, or NULL. It stays until three quarters of `most` entries were added.
- * likely: what geo_cache_prefetch() said since the cache was last cleared. */
-struct geo_entry *geo_cache_find(struct geo_cache *c, const struct ip_addr *a, uint32_t hash,
-				 uint32_t likely);
+/* What is known of the address at its spot; 0: it is not there. */
+uint32_t geo_cache_find(struct geo_cache *c, struct geo_spot spot, const struct ip_addr *a);
 
-/* An entry for an address that has none: addr and links are set. The place is that of the
- * address that had to go, which is the caller's to let go of, or CACHE_NONE. */
-struct geo_entry *geo_cache_add(struct geo_cache *c, const struct ip_addr *a, uint32_t hash);
+/* Add an address that is not there. Returns what was known of the one that had to go, or 0. */
+uint32_t geo_cache_add(struct geo_cache *c, struct geo_spot spot, const struct ip_addr *a,
+		       uint32_t what);
+
+/* Of what was added at that spot, known to be `before`: it is `what` now. False: it had to go. */
+bool geo_cache_change(struct geo_cache *c, struct geo_spot spot, uint32_t before, uint32_t what);
 
 #endif

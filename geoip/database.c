@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "common/wire.h"
+#include "geoip/address_class.h"
 #include "geoip/guard.h"
 #include "geoip/tree_links.h"
 
@@ -331,15 +332,10 @@ void database_close(struct database *db)
 
 /* ---- lookups */
 
-/* IPv4 inside NAT64 (64:ff9b::/96, RFC 6052) and 6to4 (2002::/16, RFC 3056) is looked up as that.
- */
+/* IPv4 inside NAT64 and 6to4 is looked up as that. */
 static const uint8_t *v4_of(const struct ip_addr *a)
 {
-	static const uint8_t nat64[12] = {0, 0x64, 0xff, 0x9b};
-
-	if (addr_is_v4(a) || !memcmp(a->b, nat64, sizeof(nat64)))
-		return a->b + 12;
-	return a->b[0] == 0x20 && a->b[1] == 0x02 ? a->b + 2 : NULL;
+	return addr_is_v4(a) ? a->b + 12 : addr_inner_v4(a);
 }
 
 /* An address on its way down the tree. */
@@ -469,6 +465,11 @@ unsigned int database_fields(const struct database *db)
 const char *database_type(const struct database *db)
 {
 	return db->type;
+}
+
+bool database_has_v6(const struct database *db)
+{
+	return db->family == 6;
 }
 
 uint64_t database_built_s(const struct database *db)

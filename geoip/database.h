@@ -26,7 +26,7 @@ int database_open(struct database **db, const char *path, const char *language,
 		  size_t why_size) MUST_CHECK;
 void database_close(struct database *db);
 
-enum { DATABASE_BLOCK = 32 };
+enum { DATABASE_BLOCK = 128 };
 
 /* Where the records of n addresses (DATABASE_BLOCK at most) are: the same record, the same number.
  * 0: it has none. The walks through the tree go on side by side, so that they wait for memory
@@ -44,6 +44,7 @@ int database_read(struct database *db, uint32_t record, unsigned int wanted,
 
 unsigned int database_fields(const struct database *db); /* bits 1 << enum geo_field */
 const char *database_type(const struct database *db);    /* as the maker calls it */
+bool database_has_v6(const struct database *db);         /* room for IPv6 in its tree */
 uint64_t database_built_s(const struct database *db);    /* since the epoch */
 
 #endif

@@ -53,6 +53,7 @@ struct geoip {
 	 * and texts above, which do not change. */
 	struct edition *editions;
 	bool loading;
+	bool has_v6; /* one of the databases in use */
 	bool loaded; /* __atomic: the thread has nothing more to do */
 	pthread_t loader;
 	struct geo_cache cache;
@@ -171,6 +172,21 @@ static bool take(struct geoip *g, struct source *s, struct edition *e, char *why
 	return false;
 }
 
+static void note_families(struct geoip *g)
+{
+	size_t i;
+
+	g->has_v6 = false;
+	for (i = 0; i < g->n; i++)
+		if (g->sources[i].db && database_has_v6(g->sources[i].db))
+			g->has_v6 = true;
+}
+
+bool geoip_has_v6(const struct geoip *g)
+{
+	return g->has_v6;
+}
+
 /* What was loaded; waits for it. Returns how many are new. */
 static int take_loaded(struct geoip *g, char *why, size_t why_size)
 {
@@ -182,6 +198,7 @@ static int take_loaded(struct geoip *g, char *why, size_t why_size)
 		if (g->editions[i].asked)
 			taken += take(g, &g->sources[i], &g->editions[i], why, why_size);
 	if (taken) {
+		note_families(g);
 		geo_cache_clear(&g->cache);
 		places_clear(&g->places); /* its texts were in the files */
 	}
@@ -271,10 +288,16 @@ int geoip_poll(struct geoip *g, char *why, size_t why_size)
 
 /* ---- lookups */
 
+/* What the cache has of an address: the number of its place and this, or: */
+enum { WHAT_NOTHING = 1, WHAT_PLACE = 2 };
+/* Being looked up: its number among the newcomers and this. */
+#define WHAT_PENDING 0x80000000U
+
 /* Addresses that were not asked for lately, and which records they have in each database. */
 struct newcomers {
 	const struct ip_addr *addr[GEOIP_BLOCK];
-	struct geo_entry *entry[GEOIP_BLOCK];
+	struct geo_spot spot[GEOIP_BLOCK];
+	uint32_t what[GEOIP_BLOCK];
 	uint32_t key[GEOIP_BLOCK][PLACE_KEY_WORDS_MAX];
 	uint32_t hash[GEOIP_BLOCK]; /* of the key */
 	unsigned int n;
@@ -339,46 +362,50 @@ static uint32_t place_of_records(struct geoip *g, const uint32_t *key, uint32_t 
 	return r.has ? places_add(&g->places, key, hash, &r) : PLACE_NONE;
 }
 
+/* What the cache had of an address goes. */
+static void drop(struct geoip *g, uint32_t what)
+{
+	if (what >= WHAT_PLACE && what < WHAT_PENDING)
+		places_drop(&g->places, what - WHAT_PLACE);
+}
+
 static void find_places(struct geoip *g, struct newcomers *nc)
 {
+	uint32_t place, what;
 	unsigned int k;
 
 	find_records(g, nc);
 	prefetch_places(g, nc);
-	for (k = 0; k < nc->n; k++)
-		nc->entry[k]->place = place_of_records(g, nc->key[k], nc->hash[k]);
+	for (k = 0; k < nc->n; k++) {
+		place = place_of_records(g, nc->key[k], nc->hash[k]);
+		what = place == PLACE_NONE ? WHAT_NOTHING : place + WHAT_PLACE;
+		nc->what[k] = what;
+		if (!geo_cache_change(&g->cache, nc->spot[k], WHAT_PENDING + k, what))
+			drop(g, what); /* it had to go meanwhile */
+	}
 }
 
-/* The addresses' entries; those that had none have no place yet. */
-static void find_entries(struct geoip *g, const struct ip_addr *const *a, size_t n,
-			 struct geo_entry **entries, struct newcomers *nc)
+/* What the cache has of each; those that it did not have are newcomers. */
+static void find_known(struct geoip *g, const struct ip_addr *const *a, size_t n, uint32_t *what,
+		       struct newcomers *nc)
 {
-	uint32_t hash[GEOIP_BLOCK], likely[GEOIP_BLOCK];
-	struct geo_entry *e;
+	struct geo_spot spot[GEOIP_BLOCK];
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		hash[i] = geo_cache_hash(&g->cache, a[i]);
-		index_prefetch(&g->cache.index, hash[i]);
+		spot[i] = geo_cache_spot(&g->cache, a[i]);
+		geo_cache_prefetch(&g->cache, spot[i]);
 	}
-	for (i = 0; i < n; i++)
-		likely[i] = geo_cache_prefetch(&g->cache, hash[i]);
 	for (i = 0; i < n; i++) {
-		e = geo_cache_find(&g->cache, a[i], hash[i], likely[i]);
-		if (!e) {
-			e = geo_cache_add(&g->cache, a[i], hash[i]);
-			places_drop(&g->places, e->place);
-			e->place = PLACE_NONE;
+		what[i] = geo_cache_find(&g->cache, spot[i], a[i]);
+		if (!what[i]) {
+			what[i] = WHAT_PENDING + nc->n;
+			drop(g, geo_cache_add(&g->cache, spot[i], a[i], what[i]));
 			nc->addr[nc->n] = a[i];
-			nc->entry[nc->n++] = e;
-		} else if (e->place != PLACE_NONE) {
-			/* what the output will want of it, soon */
-			const struct place *place = &g->places.v[e->place];
-
-			__builtin_prefetch(&place->info.written);
-			__builtin_prefetch(place->written.bytes + sizeof(place->written.bytes) / 4);
+			nc->spot[nc->n++] = spot[i];
+		} else if (what[i] >= WHAT_PLACE && what[i] < WHAT_PENDING) {
+			places_prefetch_written(&g->places, what[i] - WHAT_PLACE);
 		}
-		entries[i] = e;
 	}
 	g->stats.misses += nc->n;
 	g->stats.hits += n - nc->n;
@@ -388,19 +415,21 @@ static void find_entries(struct geoip *g, const struct ip_addr *const *a, size_t
 void geoip_lookup_block(struct geoip *g, const struct ip_addr *const *a, size_t n,
 			const struct geo_info **out)
 {
-	struct geo_entry *entries[GEOIP_BLOCK];
+	uint32_t what[GEOIP_BLOCK];
 	struct newcomers nc;
 	size_t i;
 
 	if (g->loading && g->starting)
 		take_loaded(g, g->start_why, sizeof(g->start_why));
 	nc.n = 0;
-	find_entries(g, a, n, entries, &nc);
+	find_known(g, a, n, what, &nc);
 	if (nc.n)
 		find_places(g, &nc);
-	for (i = 0; i < n; i++)
-		out[i] =
-		    entries[i]->place == PLACE_NONE ? NULL : &g->places.v[entries[i]->place].info;
+	for (i = 0; i < n; i++) {
+		if (what[i] >= WHAT_PENDING)
+			what[i] = nc.what[what[i] - WHAT_PENDING];
+		out[i] = what[i] == WHAT_NOTHING ? NULL : &g->places.v[what[i] - WHAT_PLACE].info;
+	}
 }
 
 const struct geo_info *geoip_lookup(struct geoip *g, const struct ip_addr *a)
@@ -438,8 +467,10 @@ static int setup(struct geoip *g, const struct geoip_config *c)
 		return -ENOMEM;
 	most = most < GEOIP_CACHE_MIN ? GEOIP_CACHE_MIN : most;
 	err = geo_cache_init(&g->cache, most);
+	most = 2 * (size_t)g->cache.n * GEO_WAYS; /* each address another */
 	if (!err)
-		err = places_init(&g->places, most, g->n > 2 ? (uint32_t)(g->n + 1) & ~1u : 2);
+		err = places_init(&g->places, most, GEOIP_KEPT + GEOIP_BLOCK,
+				  g->n > 2 ? (uint32_t)(g->n + 1) & ~1u : 2);
 	g->places.write = c->write;
 	g->reload_beside = c->reload_beside;
 	return err;

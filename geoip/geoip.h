@@ -2,7 +2,7 @@
  * databases.
  *
  * Several databases are asked in their order; for each field the first that has it wins. A
- * bounded cache keeps what addresses gave, one of those not asked for long goes. A lookup allocates
+ * bounded cache keeps what addresses gave; of eight one not asked for long goes. A lookup allocates
  * nothing and opens nothing.
  *
  * Databases may be replaced while running, by rename or by overwriting (file_map.c says how that
@@ -30,12 +30,14 @@
 
 enum {
 	GEOIP_DATABASES_MAX = 16,
-	/* Addresses; about 50 bytes each and about 400 per distinct place, taken as they are used.
-	 * With more addresses in a cycle than fit, each is looked up anew every cycle. */
+	/* Addresses of each family; 8 bytes each (IPv6: 24) and 270 for each distinct place, taken
+	 * as they are used. With more addresses in a cycle than fit, each is looked up anew every
+	 * cycle. */
 	GEOIP_CACHE_DEFAULT = 131072,
 	GEOIP_CACHE_MIN = 64,
 	GEOIP_WHY_SIZE = 1024, /* room for what there is to say */
-	GEOIP_BLOCK = 32,      /* addresses looked up together; half of GEOIP_CACHE_MIN */
+	GEOIP_BLOCK = 128,     /* addresses looked up together */
+	GEOIP_KEPT = 256,      /* addresses asked for that a geo_info outlives: two blocks */
 };
 
 /* Everything is copied. */
@@ -44,7 +46,7 @@ struct geoip_config {
 	size_t n;
 	const char *language;     /* of names, as "de" or "pt-BR"; NULL: "en", also the fallback */
 	bool coordinates;         /* look for lat and lon too */
-	size_t cache_entries;     /* 0: GEOIP_CACHE_DEFAULT */
+	size_t cache_entries;     /* 0: GEOIP_CACHE_DEFAULT; made a power of two */
 	const char *snapshot_dir; /* a directory on disk for private copies of the databases, which
 				   * have no name there; NULL: /var/tmp. Where it cannot be used
 				   * they lie in memory */
@@ -91,8 +93,12 @@ void geoip_wait(struct geoip *g, char *why, size_t why_size);
 bool geoip_starting(const struct geoip *g);
 
 /* What is known of a public address; NULL: nothing. Borrowed until the next geoip_poll(), or until
- * half of cache_entries other addresses were asked for, whichever is first. */
+ * GEOIP_KEPT other addresses were asked for, whichever is first. */
 const struct geo_info *geoip_lookup(struct geoip *g, const struct ip_addr *a);
+
+/* Whether anything may be known of IPv6 addresses, NAT64 and 6to4 apart: for those who can spare
+ * themselves the question. As of the last lookup or geoip_poll(). */
+bool geoip_has_v6(const struct geoip *g);
 
 /* The same for n addresses (GEOIP_BLOCK at most), one after the other, to out. Quicker than one by
  * one: what each needs comes from memory while the others are worked on. */

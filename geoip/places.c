@@ -11,20 +11,20 @@ enum {
 	GROWTH_MOST = 5, /* of a byte, written */
 };
 
-int places_init(struct places *p, size_t most, uint32_t key_words)
+int places_init(struct places *p, size_t most, size_t kept, uint32_t key_words)
 {
 	int err;
 
 	memset(p, 0, sizeof(*p));
-	if (most >= PLACE_NONE / 4)
+	if (most >= PLACE_NONE / 4 || kept >= PLACE_NONE / 4)
 		return -EINVAL;
+	most += kept + 1;
 	p->most = (uint32_t)most;
+	p->kept = (uint32_t)kept;
 	p->key_words = key_words;
 	siphash_key_random(&p->key);
 	p->v = mem_map(most, sizeof(*p->v));
 	p->keys = mem_map(most, key_words * sizeof(*p->keys));
-	if (p->v)
-		mem_hint_large(p->v, most, sizeof(*p->v));
 	err = p->v && p->keys ? index_init(&p->index, most) : -ENOMEM;
 	if (err)
 		places_destroy(p);
@@ -45,7 +45,7 @@ void places_destroy(struct places *p)
 void places_clear(struct places *p)
 {
 	index_clear(&p->index);
-	p->used = p->free = 0;
+	p->used = p->nfree = p->first_free = p->last_free = 0;
 }
 
 static uint32_t *key_of(const struct places *p, uint32_t place)
@@ -94,7 +94,7 @@ static void text_set(struct text *t, const char *s, size_t len)
 	t->len = (uint32_t)len;
 }
 
-static size_t format_asn(char out[10], uint32_t asn)
+static size_t format_asn(char *out, uint32_t asn)
 {
 	char reversed[10];
 	size_t n = 0, i;
@@ -113,8 +113,8 @@ static void fill(struct place *place, const struct geo_record *r)
 
 	memset(info, 0, sizeof(*info));
 	if (r->has & 1u << GEO_COUNTRY) {
-		memcpy(place->country, r->country, sizeof(place->country));
-		text_set(&info->country, place->country, sizeof(place->country));
+		memcpy(place->country, r->country, sizeof(r->country));
+		text_set(&info->country, place->country, sizeof(r->country));
 	}
 	if (r->has & 1u << GEO_PROVINCE)
 		info->province = r->texts[GEO_PROVINCE];
@@ -154,14 +154,24 @@ static void write_texts(struct place *place, size_t (*write)(char *, const char 
 	place->info.written = &place->written;
 }
 
+static uint32_t take_free(struct places *p)
+{
+	uint32_t number;
+
+	if (p->nfree <= p->kept)
+		return p->used++;
+	number = p->first_free - 1;
+	p->first_free = p->v[number].next;
+	p->nfree--;
+	return number;
+}
+
 uint32_t places_add(struct places *p, const uint32_t *key, uint32_t hash,
 		    const struct geo_record *r)
 {
-	uint32_t number = p->free ? p->free - 1 : p->used++;
+	uint32_t number = take_free(p);
 	struct place *place = &p->v[number];
 
-	if (p->free)
-		p->free = place->next;
 	place->hash = hash;
 	place->users = 1;
 	memcpy(key_of(p, number), key, p->key_words * sizeof(*key));
@@ -182,6 +192,10 @@ void places_drop(struct places *p, uint32_t number)
 	if (--place->users)
 		return;
 	index_remove(&p->index, place->hash, number);
-	place->next = p->free;
-	p->free = number + 1;
+	place->next = 0;
+	if (p->nfree++)
+		p->v[p->last_free - 1].next = number + 1;
+	else
+		p->first_free = number + 1;
+	p->last_free = number + 1;
 }

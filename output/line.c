@@ -406,13 +406,27 @@ static inline char *put_slot(struct line_encoder *e, char *p, int slot, const st
 	}
 }
 
-/* TAGS_... bits; without branches. */
+/* Whether isp or asn of a place have to be looked at. */
+static inline bool may_have_as(const struct geo_info *g)
+{
+	const struct geo_written *w = g->written;
+
+	return !LIKELY(w) || (w->len[POINT_TAG_DST_ISP - POINT_TAG_DST_COUNTRY] |
+			      w->len[POINT_TAG_DST_ASN - POINT_TAG_DST_COUNTRY]);
+}
+
+/* TAGS_... bits. */
 static inline unsigned int extras_of(const struct point *pt)
 {
 	bool process = pt->pid | pt->process_name.len | pt->container_id.len | pt->dst_domain.len;
+	bool as = false;
 
+	if (pt->src_geo)
+		as = may_have_as(pt->src_geo);
+	if (pt->dst_geo)
+		as |= may_have_as(pt->dst_geo);
 	return (unsigned int)process * TAGS_PROCESS + (pt->src_geo != NULL) * TAGS_SRC_PLACE +
-	       (pt->dst_geo != NULL) * TAGS_DST_PLACE;
+	       (pt->dst_geo != NULL) * TAGS_DST_PLACE + (unsigned int)as * TAGS_AS;
 }
 
 static char *put_tags(struct line_encoder *e, char *p, const struct point *pt)

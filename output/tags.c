@@ -121,9 +121,11 @@ static size_t collect_tags(struct tag *tags, const struct line_config *c, enum p
 	if ((extras & TAGS_PROCESS) && kind == POINT_NETFLOW)
 		set_slots(tags, &n, POINT_TAG_PID, POINT_TAG_DST_DOMAIN);
 	if ((extras & TAGS_SRC_PLACE) && kind != POINT_SELF)
-		set_slots(tags, &n, POINT_TAG_SRC_COUNTRY, POINT_TAG_SRC_ASN);
+		set_slots(tags, &n, POINT_TAG_SRC_COUNTRY,
+			  extras & TAGS_AS ? POINT_TAG_SRC_ASN : POINT_TAG_SRC_CITY);
 	if ((extras & TAGS_DST_PLACE) && kind != POINT_SELF)
-		set_slots(tags, &n, POINT_TAG_DST_COUNTRY, POINT_TAG_DST_ASN);
+		set_slots(tags, &n, POINT_TAG_DST_COUNTRY,
+			  extras & TAGS_AS ? POINT_TAG_DST_ASN : POINT_TAG_DST_CITY);
 	if (c->key_fields_as_tags && kind == POINT_NETFLOW)
 		set_slots(tags, &n, POINT_TAG_CONNECT_ERROR, POINT_TAG_CONNECT_ERROR);
 	if (c->key_fields_as_tags && kind == POINT_DNSFLOW)

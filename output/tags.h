@@ -32,7 +32,8 @@ enum {
 	TAGS_PROCESS = 1, /* pid, names */
 	TAGS_SRC_PLACE = 2,
 	TAGS_DST_PLACE = 4,
-	TAGS_EXTRAS = 8 /* sets of them */
+	TAGS_AS = 8,     /* of these places, which a city database lacks */
+	TAGS_EXTRAS = 16 /* sets of them */
 };
 
 /* The program for points of this kind, with the tags of extras (bits). *len: bytes of all constant

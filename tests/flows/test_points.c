@@ -260,7 +260,7 @@ static void test_blocks(void)
 {
 	struct ends e = ends_of("10.0.0.1", 40000, "8.8.8.8", 53);
 	enum { N = 2 * POINT_BLOCK + 3 };
-	char wire[255], want[5];
+	char wire[255], want[16];
 	size_t i, at;
 
 	memset(wire, 1, sizeof(wire));
@@ -269,15 +269,17 @@ static void test_blocks(void)
 	wire[254] = 0;
 	start(true, true, 16, 2 * N);
 	for (i = 0; i < N; i++) {
-		wire[1] = (char)(128 + i);
+		wire[1] = (char)(128 + i % 100);
+		wire[2] = (char)(128 + i / 100);
 		add_dns(&e, wire, 255, 0, 1);
 	}
 	CHECK_INT(points_end(points, T), N);
 	CHECK_INT(prepared.blocks, 3);
 	CHECK_INT(prepared.largest, POINT_BLOCK);
 	for (i = 0; i < N; i++) {
-		snprintf(want, sizeof(want), "\\%d", (int)(128 + i));
-		CHECK(!memcmp(record.points[i].text, want, 4));
+		snprintf(want, sizeof(want), "\\%d\\%d", (int)(128 + i % 100),
+			 (int)(128 + i / 100));
+		CHECK(!memcmp(record.points[i].text, want, 8));
 		CHECK_INT(record.points[i].p.u.dnsflow.domain.len, 4 * 250 + 3);
 		CHECK(record.points[i].p.dst_geo == &somewhere);
 	}
