@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* A path that a shell would not take as it is is not shown. */
@@ -35,4 +36,14 @@ void permissions_explain(char *why, size_t why_size, const char *what, const cha
 		 "sudo setcap %s+ep %s (in a container: start it with --cap-add %s)",
 		 what, capability, lower, permissions_program(path),
 		 capability + 4 /* without CAP_ */);
+}
+
+void permissions_raise_memlock(void)
+{
+	struct rlimit most = {RLIM_INFINITY, RLIM_INFINITY}, now;
+
+	if (setrlimit(RLIMIT_MEMLOCK, &most) == 0 || getrlimit(RLIMIT_MEMLOCK, &now) < 0)
+		return;
+	now.rlim_cur = now.rlim_max;
+	(void)setrlimit(RLIMIT_MEMLOCK, &now);
 }

@@ -12,16 +12,17 @@
  */
 #include "collector/ring_bpf.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "collector/permissions.h"
 #include "common/index.h"
 #include "common/siphash.h"
 #include "filters/classic.h"
@@ -42,7 +43,7 @@ typedef char ring_copies_agree[RING_COPY_HEADERS == (int)FILTER_COPY_HEADERS &&
 #define GENERATION_NS      (5 * NS_PER_S)
 #define GENERATION_REST_NS (NS_PER_S / 2)
 
-enum { BATCH = 512, LOG_SIZE = 256 };
+enum { BATCH = 512, LOG_SIZE = 256, OWN_TRIES = 200 };
 
 /* An entry of the kernel's map, as it was when it was told last. */
 struct told {
@@ -55,8 +56,9 @@ struct told {
 
 struct ring_bpf {
 	struct ring_filter *skel;
-	int prog, flows, totals, hosts, nets, settings_map;
+	int prog, flows, totals, own_map, nets, settings_map;
 	struct ring_settings settings; /* as in the kernel */
+	struct ring_own *own;          /* that too */
 	struct ip_net *narrow;         /* RING_BPF_NETS_MOST, those in the kernel's maps */
 	size_t nnarrow;
 	struct index index; /* of told[], by key */
@@ -102,18 +104,6 @@ static int keep_warning(enum libbpf_print_level level, const char *format, va_li
 	return 0;
 }
 
-/* Before Linux 5.11 maps are counted against it; what is refused here is told by the load. */
-static void raise_memlock(void)
-{
-	struct rlimit most = {RLIM_INFINITY, RLIM_INFINITY}, now;
-
-	if (setrlimit(RLIMIT_MEMLOCK, &most) == 0 || getrlimit(RLIMIT_MEMLOCK, &now) < 0)
-		return;
-	now.rlim_cur = now.rlim_max;
-	if (setrlimit(RLIMIT_MEMLOCK, &now) < 0)
-		return;
-}
-
 static int load_with(struct ring_bpf *rb, size_t max_flows)
 {
 	int err;
@@ -134,7 +124,7 @@ static int load_with(struct ring_bpf *rb, size_t max_flows)
 	rb->prog = bpf_program__fd(rb->skel->progs.ring);
 	rb->flows = bpf_map__fd(rb->skel->maps.flows);
 	rb->totals = bpf_map__fd(rb->skel->maps.totals);
-	rb->hosts = bpf_map__fd(rb->skel->maps.hosts);
+	rb->own_map = bpf_map__fd(rb->skel->maps.own);
 	rb->nets = bpf_map__fd(rb->skel->maps.nets);
 	rb->settings_map = bpf_map__fd(rb->skel->maps.settings);
 	return 0;
@@ -164,7 +154,7 @@ static int load(struct ring_bpf *rb, size_t max_flows, char why[KERNEL_WHY_SIZE]
 	int err;
 
 	last_warning[0] = 0;
-	raise_memlock();
+	permissions_raise_memlock();
 	for (;;) {
 		err = load_with(rb, max_flows);
 		if ((err != -EPERM && err != -ENOMEM && err != -E2BIG) ||
@@ -189,8 +179,9 @@ static int take_memory(struct ring_bpf *rb)
 		return -EINVAL;
 	rb->told = calloc(rb->max_flows, sizeof(*rb->told));
 	rb->narrow = calloc(RING_BPF_NETS_MOST, sizeof(*rb->narrow));
+	rb->own = calloc(1, sizeof(*rb->own));
 	rb->per_cpu = calloc((size_t)rb->ncpus, sizeof(*rb->per_cpu));
-	if (!rb->told || !rb->narrow || !rb->per_cpu)
+	if (!rb->told || !rb->narrow || !rb->own || !rb->per_cpu)
 		return -ENOMEM;
 	siphash_key_random(&rb->hash_key);
 	rb->generation_ns = clock_ns(CLOCK_MONOTONIC);
@@ -234,6 +225,7 @@ void ring_bpf_free(struct ring_bpf *rb)
 	ring_filter__destroy(rb->skel);
 	index_destroy(&rb->index);
 	free(rb->told);
+	free(rb->own);
 	free(rb->narrow);
 	free(rb->per_cpu);
 	free(rb);
@@ -273,17 +265,17 @@ static bool same_net(const struct ip_net *a, const struct ip_net *b)
 	return a->bits == b->bits && addr_equal(&a->addr, &b->addr);
 }
 
-/* Put a network into the kernel's maps, or take it out. */
+/* Put a network into the kernel's map, or take it out. */
 static int change_net(struct ring_bpf *rb, const struct ip_net *n, bool add)
 {
 	struct ring_net net;
-	int map = n->bits == 128 ? rb->hosts : rb->nets, err;
-	const void *key = n->bits == 128 ? (const void *)n->addr.b : (const void *)&net;
 	uint32_t one = 1;
+	int err;
 
 	net.bits = n->bits;
 	memcpy(net.addr, n->addr.b, sizeof(net.addr));
-	err = add ? bpf_map_update_elem(map, key, &one, BPF_ANY) : bpf_map_delete_elem(map, key);
+	err = add ? bpf_map_update_elem(rb->nets, &net, &one, BPF_ANY)
+		  : bpf_map_delete_elem(rb->nets, &net);
 	return err < 0 && (add || errno != ENOENT) ? -errno : 0;
 }
 
@@ -324,15 +316,89 @@ static int replace_nets(struct ring_bpf *rb, const struct ip_net *nets, size_t n
 	return 0;
 }
 
+/* A free slot of an address's bucket; false: there is none. */
+static bool put_host(struct ring_own *o, const struct ip_addr *addr)
+{
+	struct ring_own6 x;
+	uint32_t x4, b;
+	int i;
+
+	memcpy(&x, addr->b, sizeof(x));
+	memcpy(&x4, addr->b + 12, sizeof(x4));
+	b = addr_is_v4(addr) ? ring_bucket4(o, x4) : ring_bucket6(o, x.high, x.low);
+	for (i = 0; i < RING_OWN_SLOTS; i++) {
+		if (addr_is_v4(addr) && !o->table4[b][i]) {
+			o->table4[b][i] = x4;
+			return true;
+		}
+		if (!addr_is_v4(addr) && !o->table6[b][i].high && !o->table6[b][i].low) {
+			o->table6[b][i] = x;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Of one IP version, with a multiplier and size that has room for all; false: none has. */
+static bool put_hosts(struct ring_own *o, const struct ip_net *nets, size_t n, bool v4)
+{
+	unsigned int tries, shift = 64 - 4; /* 16 buckets: one or two cache lines */
+	uint64_t multiplier = 0x9e3779b97f4a7c15ULL;
+	bool all = false;
+	size_t i;
+
+	for (tries = 0; !all && tries < OWN_TRIES; tries++) {
+		/* another one, as any generator gives; at first larger tables */
+		multiplier = (multiplier * 6364136223846793005ULL + 1442695040888963407ULL) | 1;
+		if (tries % 8 == 7 && shift > 64 - 11)
+			shift--;
+		*(v4 ? &o->multiplier4 : &o->multiplier6) = multiplier;
+		*(v4 ? &o->shift4 : &o->shift6) = shift;
+		memset(v4 ? (void *)o->table4 : (void *)o->table6, 0,
+		       v4 ? sizeof(o->table4) : sizeof(o->table6));
+		all = true;
+		for (i = 0; i < n && all; i++)
+			all = nets[i].bits != 128 || addr_is_v4(&nets[i].addr) != v4 ||
+			      put_host(o, &nets[i].addr);
+	}
+	return all;
+}
+
+/* What the program asks before its map of networks, which has all. Returns enum ring_narrow. */
+static uint32_t make_own(struct ring_own *o, const struct ip_net *nets, size_t n)
+{
+	size_t i, n4 = 0;
+	bool all;
+
+	memset(o, 0, sizeof(*o));
+	all = put_hosts(o, nets, n, true);
+	all = put_hosts(o, nets, n, false) && all;
+	for (i = 0; i < n; i++) {
+		if (nets[i].bits == 128)
+			continue;
+		if (!addr_is_v4(&nets[i].addr) || nets[i].bits <= 96 || n4 == RING_OWN_NETS) {
+			all = false;
+			continue;
+		}
+		o->nets4[n4].mask = htonl(UINT32_MAX << (128 - nets[i].bits));
+		memcpy(&o->nets4[n4].addr, nets[i].addr.b + 12, 4);
+		o->nets4[n4].addr &= o->nets4[n4].mask;
+		n4++;
+	}
+	return n ? RING_NARROW_TABLES | (all ? 0 : RING_NARROW_NETS) : 0;
+}
+
 int ring_bpf_set_narrow(struct ring_bpf *rb, const struct ip_net *nets, size_t n)
 {
-	uint32_t bits = 0;
-	size_t i;
 	int err = n > RING_BPF_NETS_MOST ? FL_EFULL : replace_nets(rb, nets, n), put;
+	uint32_t zero = 0;
 
-	for (i = 0; i < n && !err; i++)
-		bits |= nets[i].bits == 128 ? RING_NARROW_HOSTS : RING_NARROW_NETS;
-	rb->settings.narrow = err ? 0 : bits; /* nothing is narrowed by half a list */
+	/* nothing is narrowed by half a list */
+	rb->settings.narrow = make_own(rb->own, nets, err ? 0 : n);
+	if (!err && bpf_map_update_elem(rb->own_map, &zero, rb->own, BPF_ANY) < 0) {
+		err = -errno;
+		rb->settings.narrow = 0;
+	}
 	put = put_settings(rb);
 	return err ? err : put;
 }
@@ -505,6 +571,22 @@ static int change_generation(struct ring_bpf *rb, uint64_t now)
 	return 0;
 }
 
+/* Nobody adds to entries of the old generation any more. */
+static bool rested(const struct ring_bpf *rb, uint64_t now)
+{
+	return now - rb->generation_ns >= GENERATION_REST_NS;
+}
+
+/* Time for another generation? */
+static int set_aside(struct ring_bpf *rb, uint64_t now)
+{
+	if (rb->nold || !rb->ntold)
+		return 0;
+	if (now - rb->generation_ns < GENERATION_NS && rb->ntold <= rb->max_flows / 4)
+		return 0;
+	return change_generation(rb, now);
+}
+
 int ring_bpf_read(struct ring_bpf *rb, void (*each)(void *ctx, const struct kernel_datagrams *d),
 		  void *ctx)
 {
@@ -516,6 +598,12 @@ int ring_bpf_read(struct ring_bpf *rb, void (*each)(void *ctx, const struct kern
 	if (err)
 		return err;
 	r.to_realtime_ns = clock_ns(CLOCK_REALTIME) - now;
+	/* what was counted has been told, and nothing waits to be deleted: an idle host's map is
+	 * not gone through ten times a second */
+	if (before.counted == rb->told_packets && !(rb->nold && rested(rb, now))) {
+		rb->lost = 0;
+		return set_aside(rb, now);
+	}
 	if (!++rb->pass)
 		rb->pass = 1;
 	err = rb->no_batch ? -EINVAL : read_batches(&r);
@@ -528,12 +616,9 @@ int ring_bpf_read(struct ring_bpf *rb, void (*each)(void *ctx, const struct kern
 		return err;
 	/* what was counted before the map was read is in what was told */
 	rb->lost = before.counted > rb->told_packets ? before.counted - rb->told_packets : 0;
-	if (now - rb->generation_ns >= GENERATION_REST_NS && rb->nold)
+	if (rb->nold && rested(rb, now))
 		delete_old(rb);
-	if (!rb->nold && rb->ntold &&
-	    (now - rb->generation_ns >= GENERATION_NS || rb->ntold > rb->max_flows / 4))
-		return change_generation(rb, now);
-	return 0;
+	return set_aside(rb, now);
 }
 
 static void run_stats(const struct ring_bpf *rb, struct ring_bpf_stats *out)

@@ -121,7 +121,7 @@ struct conf_outputs {
 
 enum conf_capture_mode { CONF_MODE_AUTO, CONF_MODE_PACKET, CONF_MODE_SOCKET, CONF_MODE_PROBE };
 enum conf_narrow { CONF_NARROW_AUTO, CONF_NARROW_ALWAYS, CONF_NARROW_NEVER };
-enum conf_count_udp { CONF_COUNT_UDP_AUTO, CONF_COUNT_UDP_ALWAYS, CONF_COUNT_UDP_NEVER };
+enum conf_count_udp { CONF_COUNT_UDP_AUTO, CONF_COUNT_UDP_NEVER };
 enum conf_tunnels { CONF_TUNNELS_INNER, CONF_TUNNELS_OUTER };
 enum conf_http_paths { CONF_PATHS_RAW, CONF_PATHS_TEMPLATE, CONF_PATHS_OFF };
 enum conf_key_fields { CONF_KEYS_FIELD, CONF_KEYS_TAG };

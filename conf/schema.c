@@ -17,6 +17,7 @@
 /* In the order of the enums of conf.h. */
 static const char *const modes[] = {"auto", "packet", "socket", "probe", NULL};
 static const char *const narrow[] = {"auto", "always", "never", NULL};
+static const char *const count_udp[] = {"auto", "never", NULL};
 static const char *const tunnels[] = {"inner", "outer", NULL};
 static const char *const paths[] = {"raw", "template", "off", NULL};
 static const char *const key_fields[] = {"field", "tag", NULL};
@@ -102,11 +103,10 @@ static const struct conf_setting settings[] = {
      "With capture.mode socket or probe: packets that the kernel's own counters make needless are "
      "not read. auto reads all of them on a host that forwards packets, where address translation "
      "hides which connection is whose; always is for a host that forwards but does not translate."},
-    {"kernel.count_udp", CONF_ENUM, CONF_RESTART, AT(kernel.count_udp), 0, 0, 0, "auto", "always",
-     narrow,
-     "With capture.mode probe: an eBPF filter counts UDP in the kernel, and copies only DNS. It "
-     "costs more for other packets than the filter without, so auto takes it while there are more "
-     "than some thousand UDP packets a second."},
+    {"kernel.count_udp", CONF_ENUM, CONF_RESTART, AT(kernel.count_udp), 0, 0, 0, "auto", "never",
+     count_udp,
+     "With capture.mode socket or probe: an eBPF filter counts UDP in the kernel and copies only "
+     "DNS of it, where bpf(2) is permitted. never copies the headers of all UDP."},
     {"kernel.btf_path", CONF_STRING, CONF_RESTART, AT(kernel.btf_path), 0, 3800, 0, "",
      "/var/lib/flowline/vmlinux.btf", NULL,
      "The kernel's type information for probes, where /sys/kernel/btf/vmlinux is not there."},

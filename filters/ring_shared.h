@@ -20,6 +20,9 @@ typedef __u64 uint64_t;
 enum {
 	RING_PORT_WORDS = 65536 / 64,
 	RING_NARROW_MOST = 1024, /* entries of each map of own addresses */
+	RING_OWN_NETS = 4,       /* IPv4 networks that are compared one by one */
+	RING_OWN_BUCKETS = 2048, /* of the tables of own addresses, at most */
+	RING_OWN_SLOTS = 2,      /* in each */
 	/* FILTER_COPY_... of filters/classic.h, which is none for the eBPF side to include */
 	RING_COPY_HEADERS = 160,
 	RING_COPY_SMALL = 576,
@@ -28,8 +31,8 @@ enum {
 };
 
 enum ring_narrow {
-	RING_NARROW_HOSTS = 1 << 0, /* map hosts: whole addresses */
-	RING_NARROW_NETS = 1 << 1,  /* map nets: longest prefix */
+	RING_NARROW_TABLES = 1 << 0, /* map own */
+	RING_NARROW_NETS = 1 << 1,   /* also map nets: longest prefix */
 };
 
 /* The one entry of map settings. */
@@ -42,6 +45,35 @@ struct ring_settings {
 			     alone */
 	uint64_t dns_ports[RING_PORT_WORDS]; /* a bit for each port */
 };
+
+struct ring_own6 {
+	uint64_t high, low; /* as in the packet */
+};
+
+/* The one entry of map own: the host's own addresses, as in the packet. An address is in bucket
+ * ring_bucket4() or 6() of its table, or in map nets, where user space has found no multiplier with
+ * which all find room. To ask a hash map would cost a frame of TCP more than all the rest. While it
+ * is rewritten an address may be missed: its frames are copied, no other's are left out. */
+struct ring_own {
+	uint64_t multiplier4, multiplier6; /* odd */
+	uint32_t shift4, shift6;           /* 64 less the table's size, as a power of two */
+	struct {
+		uint32_t addr, mask; /* mask 0: the end of the list */
+	} nets4[RING_OWN_NETS];
+	uint32_t table4[RING_OWN_BUCKETS][RING_OWN_SLOTS]; /* 0: none */
+	struct ring_own6 table6[RING_OWN_BUCKETS][RING_OWN_SLOTS];
+};
+
+static inline uint32_t ring_bucket4(const struct ring_own *o, uint32_t addr)
+{
+	return (uint32_t)(addr * o->multiplier4 >> (o->shift4 & 63)) & (RING_OWN_BUCKETS - 1);
+}
+
+static inline uint32_t ring_bucket6(const struct ring_own *o, uint64_t high, uint64_t low)
+{
+	return (uint32_t)((low ^ high >> 7) * o->multiplier6 >> (o->shift6 & 63)) &
+	       (RING_OWN_BUCKETS - 1);
+}
 
 /* Key of map flows: datagrams of one direction, seen on one interface. All bytes count: no padding.
  */

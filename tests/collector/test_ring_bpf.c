@@ -272,6 +272,47 @@ static void test_copies(void)
 	filter_free();
 }
 
+/* Few addresses, and more than the tables take: the rest is looked for in the map of networks. */
+static void test_many_addresses(void)
+{
+	static const size_t before[] = {0, 3, 40, 300, 500};
+	static const struct ip_net nets[] = {CASE_NET4(10, 0, 0, 2, 31), CASE_NET6(0xfd, 0, 0, 64)};
+	static struct ip_net all[2 * 500 + NARROW_OWN];
+	static struct ip_net mixed[2 * 500 + 2];
+	const char *reason = filter_new(NULL, 0, 0);
+	size_t i, k, n, m;
+
+	if (reason) {
+		TEST_SKIP(reason);
+		return;
+	}
+	for (i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
+		static const struct ip_net far4 = CASE_NET4(198, 18, 0, 0, 32);
+		static const struct ip_net far6 = CASE_NET6(0x20, 1, 0, 128);
+
+		for (k = n = 0; k < before[i]; k++) {
+			all[n] = far4;
+			all[n].addr.b[14] = (uint8_t)(k >> 8);
+			all[n++].addr.b[15] = (uint8_t)k;
+			all[n] = far6;
+			all[n].addr.b[14] = (uint8_t)(k >> 8);
+			all[n++].addr.b[15] = (uint8_t)k;
+		}
+		memcpy(mixed, all, n * sizeof(all[0]));
+		memcpy(all + n, narrow_own, sizeof(narrow_own));
+		CHECK_INT(ring_bpf_set_narrow(rb, all, n + NARROW_OWN), 0);
+		/* what the others' addresses do to the classic program is not asked here */
+		compare_all(narrow_own, NARROW_OWN);
+		for (k = 0, m = n; k < 2; k++)
+			mixed[m++] = nets[k];
+		CHECK_INT(ring_bpf_set_narrow(rb, mixed, m), 0);
+		compare_all(nets, 2);
+		CHECK_INT(ring_bpf_set_narrow(rb, mixed, n), 0);
+		compare_all(narrow_other, NARROW_OTHER); /* nothing of these frames is own */
+	}
+	filter_free();
+}
+
 /* A tun device: the frame begins with the IP header, whose lengths are true in these cases. */
 static void test_no_link_header(void)
 {
@@ -690,6 +731,7 @@ static void test_refused(void)
 	CHECK_INT(WEXITSTATUS(status), 0);
 }
 
-TEST_MAIN({"copies as the classic filter", test_copies}, {"no link header", test_no_link_header},
-	  {"counts", test_counts}, {"left to user space", test_left_out}, {"bursts", test_bursts},
-	  {"full", test_full}, {"refused", test_refused})
+TEST_MAIN({"copies as the classic filter", test_copies}, {"many addresses", test_many_addresses},
+	  {"no link header", test_no_link_header}, {"counts", test_counts},
+	  {"left to user space", test_left_out}, {"bursts", test_bursts}, {"full", test_full},
+	  {"refused", test_refused})

@@ -40,8 +40,6 @@ class Run(lab.Flowline):
         self.name = '%s, asked for %s' % (ns.name[-1], mode)
         self.out, self.err, self.socket, self.conf = (
             '%s/%s.%d' % (lab.scratch, what, lab.Flowline.serial) for what in ('points', 'stderr', 'status', 'conf'))
-        if mode == 'probe':
-            args = ['--set', 'kernel.count_udp=always'] + list(args)
         with open(self.conf, 'w') as f:
             f.write('tags: {edition: one}\n')
         with open(self.err, 'w') as err:
