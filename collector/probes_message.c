@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -27,7 +29,7 @@ static struct {
 	char program[64];
 	char words[160]; /* the last of the verifier, or the first of libbpf */
 	bool verifier;   /* these are the verifier's */
-	bool memlock, btf;
+	bool btf;
 	bool verbose;
 } kept;
 
@@ -84,7 +86,6 @@ void probes_message_take(const char *text)
 		memcpy(kept.program, name + 6, (size_t)(end - name - 6));
 		kept.program[end - name - 6] = 0;
 	}
-	kept.memlock = kept.memlock || strstr(text, "ulimit -l");
 	kept.btf = kept.btf || strstr(text, "vmlinux BTF") || strstr(text, "kernel BTF") ||
 		   strstr(text, "target BTF");
 	if (log) {
@@ -133,14 +134,6 @@ const char *probes_message_program(void)
 	return kept.program;
 }
 
-void probes_message_reason(int err, char *out, size_t size)
-{
-	if (kept.words[0])
-		snprintf(out, size, "%s", kept.words);
-	else
-		snprintf(out, size, "%s", fl_strerror(err));
-}
-
 static bool has_capability(int number)
 {
 	struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
@@ -152,6 +145,24 @@ static bool has_capability(int number)
 	return data[number / 32].effective >> number % 32 & 1;
 }
 
+bool probes_message_permitted(void)
+{
+	return has_capability(CAP_SYS_ADMIN) ||
+	       (has_capability(CAP_BPF) && has_capability(CAP_PERFMON));
+}
+
+/* bpf_tracing_func_proto() of kernel/trace/bpf_trace.c: nothing else takes this function from a
+ * program that has the right to be loaded. The verifier has had two wordings. */
+static bool reading_refused(void)
+{
+	return kept.verifier && strstr(kept.words, "bpf_probe_read") &&
+	       (!strncmp(kept.words, "unknown func", 12) || strstr(kept.words, "cannot use")) &&
+	       probes_message_permitted();
+}
+
+/* security/security.c, lockdown_reasons[] (Linux 5.4): to make a kprobe and to read memory are
+ * refused by confidentiality. Of what integrity refuses nothing is done here. In a container the
+ * file is often not there. */
 static bool locked_down(void)
 {
 	char text[80] = "";
@@ -159,19 +170,63 @@ static bool locked_down(void)
 	bool locked;
 
 	if (!f)
-		return false;
+		return reading_refused();
 	locked = fgets(text, sizeof(text), f) && strstr(text, "[confidentiality]");
 	fclose(f);
 	return locked;
 }
 
-bool probes_message_permitted(void)
+/* Before Linux 5.11 maps and programs count against RLIMIT_MEMLOCK, and are refused with EPERM.
+ * libbpf raises it where CAP_SYS_RESOURCE lets it, and guesses as is done here, but for root alone.
+ * A seccomp filter refuses all of bpf(2). */
+static bool memlock_short(void)
 {
-	return has_capability(CAP_SYS_ADMIN) ||
-	       (has_capability(CAP_BPF) && has_capability(CAP_PERFMON));
+	struct utsname u;
+	struct rlimit limit;
+	unsigned int major, minor;
+
+	if (has_capability(CAP_SYS_RESOURCE) || getrlimit(RLIMIT_MEMLOCK, &limit) ||
+	    limit.rlim_cur == RLIM_INFINITY || uname(&u) ||
+	    sscanf(u.release, "%u.%u", &major, &minor) != 2)
+		return false;
+	if (major > 5 || (major == 5 && minor >= 11))
+		return false;
+	return syscall(SYS_bpf, -1, NULL, 0) == -1 && errno != EPERM;
 }
 
-static void mend_refusal(char why[KERNEL_WHY_SIZE])
+const char *probes_message_cause(int err)
+{
+	if (locked_down())
+		return "kernel lockdown (confidentiality) forbids it: ";
+	if (err == -EPERM && !kept.verifier && probes_message_permitted() && memlock_short())
+		return "too little locked memory (RLIMIT_MEMLOCK): ";
+	return "";
+}
+
+void probes_message_reason(int err, char *out, size_t size)
+{
+	snprintf(out, size, "%s%s", probes_message_cause(err),
+		 kept.words[0] ? kept.words : fl_strerror(err));
+}
+
+bool probes_message_host(int err, char why[KERNEL_WHY_SIZE])
+{
+	if (locked_down())
+		snprintf(why, KERNEL_WHY_SIZE,
+			 "kernel lockdown (confidentiality) forbids eBPF programs to read the "
+			 "kernel's memory, and kprobes; mend: boot without "
+			 "lockdown=confidentiality (lockdown=integrity is fine)");
+	else if (err == -EPERM && memlock_short())
+		snprintf(why, KERNEL_WHY_SIZE,
+			 "eBPF maps were refused: too little locked memory (RLIMIT_MEMLOCK), "
+			 "against which they count before Linux 5.11; mend: "
+			 "LimitMEMLOCK=infinity in the unit file, or ulimit -l unlimited");
+	else
+		return false;
+	return true;
+}
+
+static void mend_refusal(int err, char why[KERNEL_WHY_SIZE])
 {
 	if (!probes_message_permitted())
 		snprintf(
@@ -179,15 +234,7 @@ static void mend_refusal(char why[KERNEL_WHY_SIZE])
 		    "eBPF is refused: it wants CAP_BPF and CAP_PERFMON (before Linux 5.8 "
 		    "CAP_SYS_ADMIN); in a unit file, AmbientCapabilities= and "
 		    "CapabilityBoundingSet=; kernel.unprivileged_bpf_disabled=0 is not enough");
-	else if (locked_down())
-		snprintf(why, KERNEL_WHY_SIZE,
-			 "eBPF may not read the kernel's memory: the kernel is locked down "
-			 "(lockdown=confidentiality); lockdown=integrity would allow it");
-	else if (kept.memlock)
-		snprintf(why, KERNEL_WHY_SIZE,
-			 "eBPF maps were refused: too little locked memory (RLIMIT_MEMLOCK); "
-			 "LimitMEMLOCK=infinity in the unit file, or ulimit -l unlimited");
-	else
+	else if (!probes_message_host(err, why))
 		snprintf(
 		    why, KERNEL_WHY_SIZE,
 		    "bpf(2) is refused although the capabilities are there: a seccomp filter, a "
@@ -197,7 +244,7 @@ static void mend_refusal(char why[KERNEL_WHY_SIZE])
 void probes_message_mend(int err, const char *btf_path, char why[KERNEL_WHY_SIZE])
 {
 	if (err == -EPERM || err == -EACCES)
-		mend_refusal(why);
+		mend_refusal(err, why);
 	else if (err == -ENOSYS)
 		snprintf(why, KERNEL_WHY_SIZE,
 			 "this kernel has no eBPF (CONFIG_BPF_SYSCALL), or bpf(2) is hidden");

@@ -19,8 +19,16 @@ void probes_message_begin(bool verbose);
 /* The program that libbpf spoke of last, as "prog 'NAME'"; "": of none. */
 const char *probes_message_program(void);
 
-/* In short why loading failed with err: the verifier's last words, or libbpf's, or the error's
- * text. */
+/* What of this host makes it refuse with err, as the beginning of a reason: kernel lockdown,
+ * RLIMIT_MEMLOCK. "": nothing that is known. Static. */
+const char *probes_message_cause(int err);
+
+/* The same as a whole sentence, and what would mend it. False: nothing that is known, and why
+ * stays. */
+bool probes_message_host(int err, char why[KERNEL_WHY_SIZE]);
+
+/* In short why loading failed with err: the host's cause, and the verifier's last words, or
+ * libbpf's, or the error's text. */
 void probes_message_reason(int err, char *out, size_t size);
 
 /* A whole sentence for where nothing could be loaded: what is missing, and what would mend it. */

@@ -31,7 +31,7 @@ BUILD_WANTS_yum="libcurl-devel"
 # What the tests use; a test whose tool is missing is skipped.
 TEST_WANTS_apt_get="tshark tcpdump nginx-light curl dnsmasq-base bind9-dnsutils dnsperf iperf3 iproute2 python3
 	python3-scapy valgrind clang procps ethtool libcap2-bin influxdb victoria-metrics openssl util-linux
-	binutils python3-yaml"
+	binutils python3-yaml nftables"
 # What packages are made and tried with.
 PACKAGE_WANTS_apt_get="dpkg-dev debhelper lintian mmdebstrap rpm rpmlint fakeroot flex bison cpio xz-utils kmod
 	qemu-system-x86 strace"
@@ -42,9 +42,9 @@ clang_runtime() {
 	install_wants TEST_CLANG
 }
 TEST_WANTS_dnf="wireshark-cli tcpdump nginx curl dnsmasq bind-utils iperf3 iproute iproute-tc python3
-	python3-scapy valgrind clang compiler-rt libasan libubsan procps-ng ethtool libcap"
+	python3-scapy valgrind clang compiler-rt libasan libubsan procps-ng ethtool libcap nftables"
 TEST_WANTS_yum="wireshark tcpdump nginx curl dnsmasq bind-utils iperf3 iproute python3
-	python36-scapy valgrind clang libasan libubsan procps-ng ethtool libcap"
+	python36-scapy valgrind clang libasan libubsan procps-ng ethtool libcap nftables"
 
 list() { eval "echo \"\$$1_$(echo "$PM" | tr - _)\""; }
 

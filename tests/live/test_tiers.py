@@ -169,7 +169,8 @@ def check_figures(session, side, mode, at_client, w, p, base):
     had, has = tiers.last(base, 'connect_latency'), tiers.last(p, 'connect_latency')
     if at_client:
         eq(side + 'connect_latency', (has is None), (had is None))
-    if has is not None and had is not None and not tiers.near(has, had, 0.2, 1000):
+    # Each ring takes the time for itself: in an emulated machine the one may come ms after the other.
+    if has is not None and had is not None and not tiers.near(has, had, 0.2, 1000 if lab.SLOW == 1 else 20000):
         fail('%sconnect_latency: %d, the packet tier has %d' % (side, has, had))
     if w.rtt:
         kernel, said = w.rtt[0 if at_client else 1], tiers.last(

@@ -57,16 +57,28 @@ def silent_kprobes():
 
 def lockdown():
     """security/lockdown: neither kprobes nor reading the kernel's memory. There is no way back."""
+    try:
+        with open(LOCKDOWN) as f:
+            if '[confidentiality]' in f.read():
+                return None
+    except OSError as e:
+        return '%s: %s' % (LOCKDOWN, e.strerror)
     return write(LOCKDOWN, 'confidentiality')
 
 
-# name: (options of tests/matrix/refuse, what is done before, what is done after)
+# As the service: not root, with the unit's capabilities, and dac_override to write where the tests read
+RIGHTS = '+net_raw,+bpf,+perfmon,+sys_ptrace,+dac_read_search,+dac_override'
+SERVICE = ['/usr/bin/setpriv', '--reuid', 'nobody', '--regid', 'nogroup', '--clear-groups', '--inh-caps', RIGHTS,
+           '--ambient-caps', RIGHTS]
+# name: (what is said to tests/matrix/refuse before the program, what is done before, what is done after)
 VARIANTS = {
     'plain': ([], None, None),
     'no-btf': (['--btf'], None, None),
     'no-bpf': (['--bpf'], None, None),
     'no-kprobes': (['--kprobes'], None, None),
     'silent-kprobes': ([], silent_kprobes, lambda: write(KPROBES_ARMED, '1')),
+    'memlock': (['--memlock', '65536'], None, None),
+    'memlock-user': (['--memlock', '65536'] + SERVICE, None, None),
     'lockdown': ([], lockdown, None),
 }
 

@@ -1,16 +1,18 @@
 /* refuse.c - runs a program as if the kernel lacked, or refused, a part of what probes want.
  *
- *   usage: refuse [--btf] [--bpf] [--kprobes] PROGRAM [ARGUMENT...]
+ *   usage: refuse [--btf] [--bpf] [--kprobes] [--memlock BYTES] PROGRAM [ARGUMENT...]
  *
  *   --btf      there is no /sys/kernel/btf: a kernel that was built without BTF
  *   --bpf      bpf(2) is answered with EPERM, as by the system call filter of a container
  *   --kprobes  no kprobe can be made, neither by perf_event_open(2) (its type is not to be found in
  *              /sys) nor by tracefs: a kernel without CONFIG_KPROBES
+ *   --memlock  no more than this may be locked (RLIMIT_MEMLOCK), and CAP_SYS_RESOURCE, which could
+ *              raise it, is gone: what eBPF maps count against before Linux 5.11
  *
  * All of it holds for the program alone, in a mount namespace of its own; the process stays the
- * same one. tracefs is mounted where a host has it, because `ip netns exec` mounts a new /sys
- * without it. What was to be missing is looked for before the program starts: where it is still
- * there, refuse says so and exits 125.
+ * same one. tracefs and securityfs are mounted where a host has them, because `ip netns exec`
+ * mounts a new /sys without them. What was to be missing is looked for before the program starts:
+ * where it is still there, refuse says so and exits 125.
  */
 #include <errno.h>
 #include <sched.h>
@@ -21,14 +23,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #define TRACING     "/sys/kernel/tracing"
 #define DEBUGFS     "/sys/kernel/debug"
+#define SECURITY    "/sys/kernel/security"
 #define BTF         "/sys/kernel/btf"
 #define KPROBE_TYPE "/sys/bus/event_source/devices/kprobe"
 
@@ -52,13 +57,20 @@ static void hide(const char *directory)
 		die(directory);
 }
 
-static void own_mounts(void)
+/* A program that has been robbed of its capabilities goes on without, where nothing is to be
+ * hidden. */
+static void own_mounts(bool wanted)
 {
-	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		die("no mount namespace of its own");
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
+		if (wanted)
+			die("no mount namespace of its own");
+		return;
+	}
+	/* not fatal: not every kernel has them */
 	if (!is_there(TRACING "/events"))
-		mount("tracefs", TRACING, "tracefs", 0,
-		      NULL); /* not fatal: not every kernel has it */
+		mount("tracefs", TRACING, "tracefs", 0, NULL);
+	if (!is_there(SECURITY "/lockdown"))
+		mount("securityfs", SECURITY, "securityfs", 0, NULL);
 }
 
 static void hide_btf(void)
@@ -100,15 +112,53 @@ static void refuse_bpf(void)
 		die("bpf(2) is not refused");
 }
 
+/* Out of the bounding set, too, or the program of root had it again. */
+static void drop_capability(int number)
+{
+	struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct data[2];
+	uint32_t rest = ~(1U << number % 32);
+
+	memset(data, 0, sizeof(data));
+	if (prctl(PR_CAPBSET_DROP, number, 0, 0, 0) < 0 || syscall(SYS_capget, &head, data) < 0)
+		die("a capability cannot be dropped");
+	data[number / 32].effective &= rest;
+	data[number / 32].permitted &= rest;
+	data[number / 32].inheritable &= rest;
+	if (syscall(SYS_capset, &head, data) < 0)
+		die("a capability cannot be dropped");
+}
+
+static void limit_memlock(const char *text)
+{
+	struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY}, limit;
+	char *end;
+
+	limit.rlim_cur = limit.rlim_max = strtoul(text, &end, 10);
+	if (end == text || *end) {
+		fprintf(stderr, "refuse: --memlock %s: give bytes\n", text);
+		exit(CANNOT);
+	}
+	if (setrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+		die("RLIMIT_MEMLOCK");
+	drop_capability(CAP_SYS_RESOURCE);
+	if (setrlimit(RLIMIT_MEMLOCK, &all) == 0) {
+		errno = EEXIST;
+		die("CAP_SYS_RESOURCE");
+	}
+}
+
 static int usage(void)
 {
-	fprintf(stderr, "usage: refuse [--btf] [--bpf] [--kprobes] PROGRAM [ARGUMENT...]\n");
+	fprintf(stderr, "usage: refuse [--btf] [--bpf] [--kprobes] [--memlock BYTES] "
+			"PROGRAM [ARGUMENT...]\n");
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
 	bool btf = false, bpf = false, kprobes = false;
+	const char *memlock = NULL;
 	int i;
 
 	for (i = 1; i < argc && !strncmp(argv[i], "--", 2); i++) {
@@ -118,16 +168,20 @@ int main(int argc, char **argv)
 			bpf = true;
 		else if (!strcmp(argv[i], "--kprobes"))
 			kprobes = true;
+		else if (!strcmp(argv[i], "--memlock") && i + 1 < argc)
+			memlock = argv[++i];
 		else
 			return usage();
 	}
 	if (i == argc)
 		return usage();
-	own_mounts();
+	own_mounts(btf || kprobes);
 	if (btf)
 		hide_btf();
 	if (kprobes)
 		hide_kprobes();
+	if (memlock)
+		limit_memlock(memlock);
 	if (bpf)
 		refuse_bpf();
 	execv(argv[i], argv + i);

@@ -5,6 +5,7 @@ are right in each. Run by tools/kernel-matrix; MATRIX_VARIANT is what is refused
 The judge is the traffic: what was sent and received is known to the byte, and so is what became of each connection.
 """
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -19,9 +20,21 @@ from lab import B4, B6, eq, fail  # noqa: E402
 
 KB = 1 << 10
 VARIANT = os.environ.get('MATRIX_VARIANT', 'plain')
+KERNEL = tuple(int(n) for n in re.match(r'(\d+)\.(\d+)', os.uname().release).groups())
+# eBPF maps count against RLIMIT_MEMLOCK before Linux 5.11.
+MEMLOCK = ('socket',) if KERNEL < (5, 11) else ('probe',)
 # The tier that auto has to find. Under lockdown some kernels let a probe read nothing, others what BTF describes.
 TIERS = {'plain': ('probe',), 'no-btf': ('socket',), 'no-bpf': ('socket',), 'no-kprobes': ('probe',),
-         'silent-kprobes': ('probe',), 'lockdown': ('probe', 'socket')}[VARIANT]
+         'silent-kprobes': ('probe',), 'memlock': MEMLOCK, 'memlock-user': MEMLOCK,
+         'lockdown': ('probe', 'socket')}[VARIANT]
+# What the reason for not having the probe tier has to hold: the cause, and what mends it.
+CAUSES = {'no-btf': ('/sys/kernel/btf/vmlinux', 'kernel.btf_path'), 'no-bpf': ('bpf(2) is refused', 'seccomp filter'),
+          'memlock': ('(RLIMIT_MEMLOCK)', 'LimitMEMLOCK=infinity'),
+          'memlock-user': ('(RLIMIT_MEMLOCK)', 'LimitMEMLOCK=infinity'),
+          'lockdown': ('kernel lockdown (confidentiality) forbids ', 'boot without lockdown=confidentiality')}
+# ... and what `flowline doctor` advises
+MENDS = {'no-btf': 'kernel.btf_path', 'memlock': 'LimitMEMLOCK=infinity', 'memlock-user': 'LimitMEMLOCK=infinity',
+         'lockdown': 'boot without lockdown=confidentiality'}
 KPROBE_TYPE = '/sys/bus/event_source/devices/kprobe/type'
 # may a provider be one?
 KPROBES = {'plain': os.path.exists(KPROBE_TYPE), 'no-kprobes': False, 'silent-kprobes': False}
@@ -164,6 +177,14 @@ class Run:
         return found.group(1) if found else ''
 
 
+def check_cause(where, why):
+    """Whoever reads the reason knows what it is, and what to do."""
+    print('    %s: %s' % (where, why))
+    for words in CAUSES[VARIANT]:
+        if words not in why:
+            fail('%s: the reason has no "%s": %s' % (where, words, why))
+
+
 def by_kprobe(providers):
     return sorted(f for f, by in providers.items() if by.startswith(('kprobe/', 'kretprobe/')))
 
@@ -196,7 +217,7 @@ def test_auto():
     if run.tier not in TIERS:
         fail('auto took %s, wanted %s; it said: %s' % (run.tier, ' or '.join(TIERS), run.said[:1500]))
     if run.tier != 'probe':
-        eq('a reason is given', len(run.why('the probe tier')) > 20, True)
+        check_cause('the log', run.why('the probe tier'))
         eq('errors without probes', run.errors(), {})
 
 
@@ -240,9 +261,7 @@ def test_explicit():
     if run.tier not in TIERS:
         fail('probe was asked for: %s is taken, wanted %s' % (run.tier, ' or '.join(TIERS)))
     if run.tier != 'probe':
-        why = run.why('capture.mode probe')
-        print('    ' + why)
-        eq('a reason is given (%s)' % why, len(why) > 20, True)
+        check_cause('the log', run.why('capture.mode probe'))
 
 
 def test_btf_path():
@@ -256,7 +275,21 @@ def test_btf_path():
     eq('the path is named (%s)' % why, 'nothing' in why, True)
 
 
+def test_doctor():
+    """The page names what a run names, and what would mend it; what works has no reason to give."""
+    r = ns_a.quietly([os.path.abspath(lab.FLOWLINE), 'doctor', '--json'])
+    eq('exit status', r.returncode, 0)
+    page = json.loads(r.stdout)
+    if page['tier'] not in TIERS:
+        fail('doctor finds %s, wanted %s: %s' % (page['tier'], ' or '.join(TIERS), r.stdout))
+    if page['tier'] == 'probe':
+        return
+    check_cause('doctor', page['probe']['why'] or 'none')
+    if VARIANT in MENDS and not any(MENDS[VARIANT] in m['command'] for m in page['mend']):
+        fail('nothing advises %s: %r' % (MENDS[VARIANT], page['mend']))
+
+
 lab.main([
     ('auto', test_auto), ('facts', test_facts), ('btf-file', test_no_btf), ('explicit', test_explicit),
-    ('btf-nowhere', test_btf_path),
+    ('btf-nowhere', test_btf_path), ('doctor', test_doctor),
 ], setup)
