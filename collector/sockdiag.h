@@ -60,6 +60,7 @@ struct sock_tcp {
 	uint32_t rtt_us;        /* smoothed, RFC 6298's SRTT */
 	uint32_t rttvar_us;     /* the kernel's mean deviation */
 	uint32_t min_rtt_us;    /* of the last minutes, see net.ipv4.tcp_min_rtt_wlen */
+	uint32_t unacked;       /* segments sent and not acknowledged yet */
 	uint32_t total_retrans; /* segments sent again since the start, SYN and SYN-ACK too */
 	/* sent and acknowledged; counts 1 for the SYN of who connected (up to Linux 6.18 at least),
 	 * and 1 for a FIN that was acknowledged */

@@ -21,6 +21,7 @@ enum { DIAG_V6ONLY = 11 };
 /* Offsets in struct tcp_info. The installed header's struct is shorter than a new kernel's and
  * longer than an old one's, so it is of no use. */
 enum {
+	TCP_INFO_UNACKED = 24,
 	TCP_INFO_RTT = 68,
 	TCP_INFO_RTTVAR = 72,
 	TCP_INFO_TOTAL_RETRANS = 100,
@@ -65,6 +66,7 @@ static uint64_t info_u64(const uint8_t *info, size_t at)
 static void parse_tcp_info(struct sock_tcp *t, const uint8_t *info, size_t len)
 {
 	if (len >= TCP_INFO_TOTAL_RETRANS + 4) {
+		t->unacked = info_u32(info, TCP_INFO_UNACKED);
 		t->rtt_us = info_u32(info, TCP_INFO_RTT);
 		t->rttvar_us = info_u32(info, TCP_INFO_RTTVAR);
 		t->total_retrans = info_u32(info, TCP_INFO_TOTAL_RETRANS);

@@ -80,6 +80,14 @@ enum ring_filter {
  * source_ring_set_filter() say so in why[], which otherwise is "" where they succeed. */
 enum ring_filter source_ring_filter(const struct source *s);
 
+/* Did a block that was read lately say that the ring has dropped frames? One that was filled behind
+ * them does. Until the next stats(). */
+bool source_ring_dropping(const struct source *s);
+
+/* All frames from before this (their time) have been handed over. now_ns: CLOCK_REALTIME, read just
+ * before. */
+uint64_t source_ring_read_until_ns(const struct source *s, uint64_t now_ns);
+
 /* Replace the filter of an open ring by the one that config tells (its ring_bytes and ifindex do
  * not count), without losing a packet: each one goes through the old filter or the new one, also
  * from classic to eBPF and back. Returns how many of the rules are left to user space (0: none), or

@@ -33,7 +33,11 @@
 #define SO_ATTACH_BPF 50 /* Linux 3.19, asm-generic/socket.h */
 #endif
 
-enum { RING_BATCH = 64, RING_FRAME_BYTES = 2048 };
+enum {
+	RING_BATCH = 64,
+	RING_FRAME_BYTES = 2048,
+	RING_MIXED_MS = 20, /* so far frames of several CPUs may be out of order */
+};
 
 struct ring {
 	int fd;
@@ -42,6 +46,8 @@ struct ring {
 	unsigned int nblocks;
 	unsigned int next; /* block that the kernel fills or has filled next */
 	enum ring_filter filter;
+	bool dropping;    /* the last blocks said so: see source_ring_dropping() */
+	uint64_t last_ns; /* time of the last frame that was handed over */
 	struct source_stats stats;
 	struct frame batch[RING_BATCH];
 };
@@ -356,8 +362,10 @@ static bool ring_block_ready(const struct ring *r)
 
 static void ring_hand_over(struct ring *r, const struct frame_sink *sink, size_t n)
 {
-	if (n)
-		sink->frames(sink->ctx, r->batch, n);
+	if (!n)
+		return;
+	sink->frames(sink->ctx, r->batch, n);
+	r->last_ns = r->batch[n - 1].time_ns;
 	r->stats.frames += n;
 }
 
@@ -382,6 +390,8 @@ static void ring_read_block(struct ring *r, const struct frame_sink *sink)
 		p += h->tp_next_offset;
 	}
 	ring_hand_over(r, sink, n);
+	if (block->hdr.bh1.block_status & TP_STATUS_LOSING)
+		r->dropping = true;
 	__atomic_store_n(&block->hdr.bh1.block_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
 	r->next = r->next + 1 == r->nblocks ? 0 : r->next + 1;
 }
@@ -429,7 +439,22 @@ static void ring_stats(struct source *s, struct source_stats *out)
 	/* The kernel's counters start again at 0 with every reading. */
 	if (getsockopt(r->fd, SOL_PACKET, PACKET_STATISTICS, &st, &len) == 0)
 		r->stats.dropped_kernel += st.tp_drops;
+	r->dropping = false;
 	*out = r->stats;
+}
+
+bool source_ring_dropping(const struct source *s)
+{
+	return ((const struct ring *)s)->dropping;
+}
+
+uint64_t source_ring_read_until_ns(const struct source *s, uint64_t now_ns)
+{
+	const struct ring *r = (const struct ring *)s;
+	uint64_t waits_ns = ring_block_ready(r) ? RING_MIXED_MS : RING_RETIRE_MS + RING_MIXED_MS;
+	uint64_t from_ns = ring_block_ready(r) ? r->last_ns : now_ns;
+
+	return from_ns > waits_ns * 1000000 ? from_ns - waits_ns * 1000000 : 0;
 }
 
 int source_ring_set_filter(struct source *s, const struct ring_config *config, char *why,

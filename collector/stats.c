@@ -53,6 +53,8 @@ static const struct measure packets[] = {
 
 static const struct measure traffic[] = {
     {"bytes_seen", ENG(bytes_seen), STATS_COUNTER, STATS_BYTES, "on the wire"},
+    {"bytes_repaired", ENG(bytes_repaired), STATS_COUNTER, STATS_BYTES,
+     "of TCP whose packets were dropped, as this host's sockets tell"},
     {"packets_udp", ENG(packets_udp), STATS_COUNTER, STATS_PLAIN,
      "UDP packets that were handed over, but DNS"},
     {"fragments", ENG(fragments), STATS_COUNTER, STATS_PLAIN, "IP fragments"},

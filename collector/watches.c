@@ -113,6 +113,30 @@ void watches_stats(struct watches *w, struct source_stats *sum)
 	sum->frames -= w->cut;
 }
 
+bool watches_dropping(const struct watches *w)
+{
+	size_t i;
+
+	for (i = 0; i < w->n; i++)
+		if (w->list[i].source && source_ring_dropping(w->list[i].source))
+			return true;
+	return false;
+}
+
+uint64_t watches_read_until_ns(const struct watches *w)
+{
+	uint64_t now_ns = realtime_ns(), until_ns = UINT64_MAX, one_ns;
+	size_t i;
+
+	for (i = 0; i < w->n; i++) {
+		if (!w->list[i].source)
+			continue;
+		one_ns = source_ring_read_until_ns(w->list[i].source, now_ns);
+		until_ns = one_ns < until_ns ? one_ns : until_ns;
+	}
+	return until_ns;
+}
+
 void watches_gather(const struct watches *w, struct pollfd *fds)
 {
 	size_t i;

@@ -85,6 +85,12 @@ int watches_narrow(struct watches *w, const struct ip_net *nets, size_t n, int b
 /* Of all rings, also of those that are closed. */
 void watches_stats(struct watches *w, struct source_stats *sum);
 
+/* Does one of the rings say that it drops frames (until the next watches_stats())? Cheap. */
+bool watches_dropping(const struct watches *w);
+
+/* Frames' time: all from before it have been read, of all rings. */
+uint64_t watches_read_until_ns(const struct watches *w);
+
 /* One pollfd for each of list[0..n), with fd -1 where there is no ring. */
 void watches_gather(const struct watches *w, struct pollfd *fds);
 

@@ -31,6 +31,7 @@ struct engine {
 	unsigned int nown;
 	uint64_t own_until_ns;
 	bool connect_errors; /* the errno of a failed connect comes from the kernel */
+	uint64_t dropped_most; /* engine_set_dropped() */
 	struct kernel_stats kernel_stats;
 	struct names *names; /* NULL: off */
 	struct points *points;
@@ -82,6 +83,9 @@ void engine_make_room(struct engine *e);
 
 /* Is one of the ends in e->narrow? */
 bool engine_is_narrow(const struct engine *e, const struct flow_key *key);
+
+/* The flow ends, tcp_end() follows: count what frames that were dropped had of it. */
+void engine_repair_closed(struct engine *e, struct flow *f, struct flow_cold *c);
 
 /* The connection has ended: where it was an attempt of a local client, its errno is waited for. */
 void engine_await_error(const struct engine *e, struct flow *f, struct flow_cold *c);

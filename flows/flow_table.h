@@ -31,6 +31,7 @@ enum flow_state {
 	FLOW_FIN = 1 << 6,
 	FLOW_SEQ = 1 << 8,     /* next_seq is known */
 	FLOW_PROBE = 1 << 10,  /* an RTT measurement is under way */
+	FLOW_LOST = 1 << 12,   /* holes were given up, tcp.lost has what they had */
 	FLOW_SEEN = 1 << 14,   /* sent anything */
 	FLOW_CLIENT = 1 << 16, /* is the client, by a handshake or a protocol's roles */
 	FLOW_ESTABLISHED = 1 << 18,
@@ -47,7 +48,9 @@ enum flow_state {
 
 /* flow_cold.notes; bits of end 1 are those of end 0 << 1. */
 enum flow_notes {
-	NOTE_BASE = 1 << 0,     /* narrow.total goes by the kernel's own count */
+	/* narrow.total goes by the kernel's own count; of a flow that is not narrowed: so does isn,
+	 * no SYN was seen (tcp_repair.c) */
+	NOTE_BASE = 1 << 0,
 	NOTE_SEGMENTS = 1 << 2, /* so does narrow.segments */
 	NOTE_LOW32 = 1 << 4,    /* of narrow.total only the lower 32 bits are known */
 	NOTE_HELD = 1 << 6,     /* a byte beyond narrow.total that may be the FIN: not counted */

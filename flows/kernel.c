@@ -238,6 +238,56 @@ void engine_set_tcp(struct engine *e, const struct flow_key *key, int end,
 		count_beside(&e->table.flows[n], &e->table.cold[n], &s);
 }
 
+/* --- frames that were dropped
+ * ---------------------------------------------------------------------- */
+
+uint64_t engine_repair(struct engine *e, const struct kernel_sample *s, uint64_t most)
+{
+	struct flow_cold *c;
+	struct flow *f;
+	uint64_t bytes;
+	uint32_t n;
+
+	if (flow_key_proto(&s->key) != PROTO_TCP)
+		return 0;
+	engine_make_room(e);
+	n = engine_find_flow(e, &s->key);
+	if (n == FLOW_NONE)
+		return 0;
+	f = &e->table.flows[n];
+	c = &e->table.cold[n];
+	if (f->state & (FLOW_NARROW | FLOW_EXCLUDED) || is_stale(f, c, s))
+		return 0;
+	bytes = tcp_repair(&e->tcp, f, c, s, most);
+	e->stats.bytes_repaired += bytes;
+	if (bytes)
+		mark(e, n);
+	return bytes;
+}
+
+void engine_set_dropped(struct engine *e, uint64_t most)
+{
+	e->dropped_most = most;
+	e->tcp.dropped = most != 0;
+}
+
+void engine_repair_closed(struct engine *e, struct flow *f, struct flow_cold *c)
+{
+	struct ip_addr a, b;
+	uint64_t bytes;
+
+	if (f->state & (FLOW_NARROW | FLOW_EXCLUDED) || e->stats.bytes_repaired >= e->dropped_most)
+		return;
+	flow_key_addr(&f->key, 0, &a);
+	flow_key_addr(&f->key, 1, &b);
+	if (!local_has(&e->local, &a) && !local_has(&e->local, &b))
+		return;
+	bytes = tcp_repair_closed(&e->tcp, f, c, e->dropped_most - e->stats.bytes_repaired);
+	e->stats.bytes_repaired += bytes;
+	if (bytes)
+		f->state |= FLOW_DIRTY;
+}
+
 /* --- datagrams
  * ------------------------------------------------------------------------------------- */
 

@@ -45,6 +45,7 @@ enum kernel_sample_has {
 	KERNEL_OWNER = 1 << 10, /* owner */
 	KERNEL_ERROR = 1 << 11, /* connect_error */
 	KERNEL_NO_PACKET = 1 << 12, /* with KERNEL_ERROR: failed before a SYN was sent */
+	KERNEL_IN_FLIGHT = 1 << 13, /* more was sent than `sent` has: it is not acknowledged yet */
 };
 
 /* One socket's own figures, each since its connection began. */
@@ -67,6 +68,21 @@ struct kernel_sample {
  * counted. A sample that is older than the flow's connection belongs to one before it on the same
  * ports and counts nothing (true). */
 bool engine_kernel_sample(struct engine *e, const struct kernel_sample *s);
+
+/* The packet ring has dropped frames; s is of a socket of this host, and all frames from before it
+ * have been counted, or were dropped. Of a flow that is counted by packets the bytes in front of
+ * the socket's figures that no packet has told of are counted now: each position once, whatever
+ * comes later. A connection without a SYN counts from its first silent moment on. Flows that are
+ * not known, narrowed, left out or over count nothing, nor does what is more than `most`: the bytes
+ * that the dropped frames can have had (a stray figure would else count for gigabytes). Exact where
+ * less than 3 GiB at the end of what was seen were dropped. Not for a host that translates
+ * addresses, as for narrowing. Returns the bytes counted (engine_stats bytes_repaired). */
+uint64_t engine_repair(struct engine *e, const struct kernel_sample *s, uint64_t most);
+
+/* Of local connections that end from now on by a FIN of either end, what was jumped over counts
+ * when their flow ends (tcp_linger_ns later): no list has their socket any more. most: as above, of
+ * all that was dropped since the start; 0: no connection's. */
+void engine_set_dropped(struct engine *e, uint64_t most);
 
 /* TCP connections with an end in one of these networks are narrowed from now on; n 0: none. Copied.
  * The ring's filter must be told the same. Flows that are in the table and have such an end are

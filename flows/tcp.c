@@ -330,7 +330,18 @@ static inline bool tcp_data(struct tcp *t, struct flow *f, struct flow_cold *c,
 	return hole;
 }
 
-static void tcp_fin(struct flow *f, struct flow_cold *c, const struct packet *pkt)
+/* What is missing in front of a FIN: a hole, as what is missing in front of data. */
+static void hole_before_fin(struct tcp *t, struct flow *f, struct flow_cold *c,
+			    const struct packet *pkt)
+{
+	uint32_t stop = pkt->seq + (pkt->tcp_flags & TCP_SYN ? 1 : 0) + pkt->payload_len;
+	struct tcp_span span;
+
+	if ((int32_t)(stop - f->next_seq[pkt->end]) > 0)
+		tcp_seq_add(t, f, c, pkt->end, stop, 0, clock_1024(pkt->time_ns), 0, &span);
+}
+
+static void tcp_fin(struct tcp *t, struct flow *f, struct flow_cold *c, const struct packet *pkt)
 {
 	int e = pkt->end;
 
@@ -340,6 +351,8 @@ static void tcp_fin(struct flow *f, struct flow_cold *c, const struct packet *pk
 		return;
 	}
 	f->state |= (uint32_t)FLOW_FIN << e;
+	if (t->dropped && !(pkt->tcp_flags & TCP_RST))
+		hole_before_fin(t, f, c, pkt);
 	if (f->state & (FLOW_FIN << (1 - e)) && !(f->state & FLOW_CLOSED)) {
 		f->state |= FLOW_CLOSED;
 		c->closed++;
@@ -366,7 +379,7 @@ bool tcp_update(struct tcp *t, struct flow *f, struct flow_cold *c, const struct
 	if (flags & TCP_ACK && f->state & (FLOW_PROBE << (1 - e)))
 		rtt_ack(f, c, pkt);
 	if (flags & TCP_FIN)
-		tcp_fin(f, c, pkt);
+		tcp_fin(t, f, c, pkt);
 	f->state |= (uint32_t)FLOW_SEEN << e;
 	if (__builtin_expect((f->state & FLOW_ESTABLISHED) == 0, 0))
 		tcp_check_established(f, c);

@@ -22,15 +22,31 @@ struct tcp_hole {
 	uint32_t next; /* higher ones; FLOW_NONE */
 };
 
+/* What the holes of a flow that were given up had, of each end with FLOW_LOST. */
+struct tcp_lost {
+	struct tcp_lost_end {
+		uint64_t bytes;
+		uint32_t stop; /* the end of the highest of them */
+	} end[2];
+};
+
 struct tcp {
 	struct tcp_hole *holes; /* a pool for all flows */
 	uint32_t most, unused_from, free;
-	uint64_t forgotten; /* holes given up: a byte that comes there is not counted */
+	uint64_t forgotten;    /* holes given up: a byte that comes there is not counted */
+	struct tcp_lost *lost; /* of each flow; NULL: not kept */
+	const struct flow_cold *flows;
+	size_t nflows;
+	bool dropped; /* frames were dropped: what is missing in front of a FIN is kept as a hole */
 };
 
 /* 0 or -errno. Room for `holes` at a time. */
 int tcp_init(struct tcp *t, size_t holes) MUST_CHECK;
 void tcp_destroy(struct tcp *t);
+
+/* Keep what holes had that are given up, for the n flows of this table. The memory is touched only
+ * where there are such. 0 or -errno. */
+int tcp_keep_lost(struct tcp *t, const struct flow_cold *flows, size_t n) MUST_CHECK;
 
 /* Does this segment begin another connection than the one that the flow has seen so far? Then the
  * caller calls tcp_end(FLOW_END_REUSED), what else ends with a connection, and tcp_restart(). */
@@ -88,13 +104,24 @@ bool tcp_narrow_sample(struct flow *f, struct flow_cold *c, const struct kernel_
 /* Its end, for tcp_end(): count what waited for a better word. True: something was. */
 bool tcp_narrow_end(struct flow *f, struct flow_cold *c);
 
+/* --- flows/tcp_repair.c: see engine_repair() in flows/kernel.h --- */
+
+/* Count what a socket's figures have beyond what was seen of the flow, unless that is more than
+ * `most`; every frame from before the figures has been counted. Returns the bytes counted. */
+uint64_t tcp_repair(struct tcp *t, struct flow *f, struct flow_cold *c,
+		    const struct kernel_sample *s, uint64_t most);
+
+/* The same of a connection that was closed by a FIN of either end: all in front of them was sent.
+ */
+uint64_t tcp_repair_closed(struct tcp *t, struct flow *f, struct flow_cold *c, uint64_t most);
+
 /* --- flows/tcp.c: for tcp_narrow.c --- */
 
 /* A segment with SYN, and no RST: handshake, roles, latency of the client's connect. */
 void tcp_syn(struct tcp *t, struct flow *f, struct flow_cold *c, const struct packet *pkt);
 void tcp_check_established(struct flow *f, struct flow_cold *c);
 
-/* --- flows/tcp_seq.c: for tcp.c, tcp_narrow.c and its test --- */
+/* --- flows/tcp_seq.c: for tcp.c, tcp_narrow.c, tcp_repair.c and its test --- */
 
 enum { TCP_HOLES_PER_END = 64 };
 
@@ -111,6 +138,12 @@ void tcp_seq_reset(struct tcp *t, struct flow_cold *c);
 
 /* Bytes of an end that were jumped over and have not come. */
 uint32_t tcp_seq_missing(const struct tcp *t, const struct flow_cold *c, int end);
+
+/* Bytes of an end in front of stop that were jumped over and have not come, also in holes that were
+ * given up; and: they were sent, forget those holes. */
+uint64_t tcp_seq_below(const struct tcp *t, const struct flow *f, const struct flow_cold *c,
+		       int end, uint32_t stop);
+void tcp_seq_take(struct tcp *t, struct flow *f, struct flow_cold *c, int end, uint32_t stop);
 
 /* A SYN told that the stream of an end begins at seq; segments of it may have come before. */
 void tcp_seq_begin(struct tcp *t, struct flow *f, struct flow_cold *c, int end, uint32_t seq,

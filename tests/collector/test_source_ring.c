@@ -160,11 +160,17 @@ static void test_drops(void)
 	out = sender("va");
 	if (!s)
 		return;
+	CHECK(!source_ring_dropping(s));
 	send_many(out, &bulk, 10000);
+	CHECK_INT(source_ring_read_until_ns(s, UINT64_MAX), 0); /* blocks wait, none was read */
 	CHECK_INT(drain(s, &g), 0);
+	CHECK(source_ring_read_until_ns(s, UINT64_MAX) > UINT64_MAX - 1000000000);
+	CHECK(source_ring_read_until_ns(s, 9000000000) < 9000000000 - RING_RETIRE_MS * 1000000);
 	send_many(out, &bulk, 100);
 	CHECK_INT(drain(s, &g), 0);
+	CHECK(source_ring_dropping(s));
 	source_ring.stats(s, &st);
+	CHECK(!source_ring_dropping(s));
 	CHECK(st.dropped_kernel > 0);
 	CHECK_INT(g.frames + st.dropped_kernel, 10100);
 	source_ring.stats(s, &st);

@@ -182,7 +182,7 @@ static void test_each(void)
 	CHECK_INT(s.losses, 7);
 	CHECK_INT(s.gauges, 8);
 	CHECK_INT(s.counters, s.n - 15);
-	CHECK_INT(s.unit_bytes, 3);
+	CHECK_INT(s.unit_bytes, 4);
 }
 
 static void test_digits(void)

@@ -98,6 +98,49 @@ static uint64_t frames_of(const char *device)
 	return frames_seen - before;
 }
 
+/* One of two rings drops frames, and one has not been read to its end. */
+static void test_dropping(void)
+{
+	static const struct narrow_case ack = {"4T", 1, 2, ACK, "", 0, 0, 0};
+	const char *reason = open_rings(2);
+	struct source_stats stats;
+	struct sockaddr_ll sll;
+	struct pollfd fds[2];
+	uint8_t frame[CASE_FRAME_MAX];
+	size_t ip, len = narrow_build(&ack, 7, frame, &ip);
+	uint64_t now_ns;
+	int fd, i;
+
+	if (reason) {
+		TEST_SKIP(reason);
+		return;
+	}
+	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	memset(&sll, 0, sizeof(sll));
+	sll.sll_family = AF_PACKET;
+	sll.sll_ifindex = (int)if_nametoindex("wa");
+	CHECK_INT(bind(fd, (const struct sockaddr *)&sll, sizeof(sll)), 0);
+	CHECK(watches_read_until_ns(&watches) > 0);
+	for (i = 0; i < 15000; i++)
+		CHECK(write(fd, frame, len) == (ssize_t)len);
+	CHECK_INT(watches_read_until_ns(&watches), 0);
+	watches_gather(&watches, fds);
+	fds[0].revents = fds[1].revents = POLLIN;
+	CHECK_INT(watches_read(&watches, fds), 0);
+	CHECK(!watches_dropping(&watches)); /* the next block says so */
+	CHECK(write(fd, frame, len) == (ssize_t)len);
+	close(fd);
+	watches_drain(&watches);
+	CHECK(watches_dropping(&watches));
+	now_ns = watches_read_until_ns(&watches);
+	watches_drain(&watches);
+	CHECK(watches_read_until_ns(&watches) > now_ns);
+	watches_stats(&watches, &stats);
+	CHECK(stats.dropped_kernel > 0);
+	CHECK(!watches_dropping(&watches));
+	close_rings();
+}
+
 static void test_narrow(void)
 {
 	const char *reason = open_rings(2);
@@ -251,4 +294,4 @@ static void test_no_room(void)
 
 TEST_MAIN({"narrowed and back", test_narrow}, {"too many addresses", test_too_many},
 	  {"an eBPF filter", test_bpf}, {"an interface that comes later", test_later},
-	  {"one that has no room", test_no_room})
+	  {"one that has no room", test_no_room}, {"a ring drops", test_dropping})

@@ -204,7 +204,50 @@ static void test_long_stream(void)
 	tcp_destroy(&s.t);
 }
 
+/* What is missing below a position, also in holes that were given up: 10 bytes of each 20. */
+static void missing_below(size_t pool, uint32_t base, uint32_t holes)
+{
+	struct end_state s;
+	uint32_t i, stop;
+
+	end_init(&s, pool);
+	CHECK_INT(tcp_keep_lost(&s.t, &s.c, 1), 0);
+	segment(&s, TCP_SYN, base - 1, 0);
+	for (i = 0; i < holes; i++)
+		segment(&s, TCP_ACK, base + 20 * i + 10, 10);
+	CHECK_INT(tcp_seq_below(&s.t, &s.f, &s.c, 0, base), 0);
+	CHECK_INT(tcp_seq_below(&s.t, &s.f, &s.c, 0, base + 20 * holes), 10 * holes);
+	if (!s.t.forgotten) {
+		CHECK_INT(tcp_seq_below(&s.t, &s.f, &s.c, 0, base + 24), 14);
+		CHECK_INT(tcp_seq_below(&s.t, &s.f, &s.c, 0, base + 30), 20);
+		CHECK_INT(tcp_seq_below(&s.t, &s.f, &s.c, 0, base + 35), 20);
+	}
+	/* up to 5 bytes of the last hole, then that one comes as a whole */
+	stop = base + 20 * (holes - 1) + 5;
+	CHECK_INT(tcp_seq_below(&s.t, &s.f, &s.c, 0, stop), 10 * holes - 5);
+	tcp_seq_take(&s.t, &s.f, &s.c, 0, stop);
+	CHECK_INT(tcp_seq_below(&s.t, &s.f, &s.c, 0, stop), 0);
+	CHECK_INT(tcp_seq_below(&s.t, &s.f, &s.c, 0, base + 20 * holes), 5);
+	CHECK_INT(holes_in_use(&s.t), 1);
+	segment(&s, TCP_ACK, base, 20 * holes);
+	CHECK_INT(s.bytes, 10 * holes + 5);
+	CHECK_INT(tcp_seq_below(&s.t, &s.f, &s.c, 0, base + 20 * holes), 0);
+	CHECK_INT(holes_in_use(&s.t), 0);
+	CHECK(!(s.f.state & FLOW_LOST));
+	tcp_destroy(&s.t);
+}
+
+static void test_below(void)
+{
+	missing_below(1024, 1, 3);
+	missing_below(1024, 0xfffffff0, 3);
+	missing_below(1024, 5000, TCP_HOLES_PER_END);
+	missing_below(1024, 5000, 5 * TCP_HOLES_PER_END);
+	missing_below(1024, 0xfffff000, 5 * TCP_HOLES_PER_END);
+}
+
 TEST_MAIN({"each position once, as the model", test_model},
 	  {"a SYN that comes late", test_late_syn}, {"more holes than are kept", test_many_holes},
 	  {"cut a hole when there is no more room", test_split_when_full},
-	  {"no hole left for anybody", test_empty_pool}, {"24 GB of one stream", test_long_stream})
+	  {"no hole left for anybody", test_empty_pool}, {"missing below", test_below},
+	  {"24 GB of one stream", test_long_stream})
