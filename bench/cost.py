@@ -3,13 +3,16 @@
 (iperf3) with and without it, in pairs that take turns, and the CPU of flowline itself, tier by tier.
 
     sudo FLOWLINE=./flowline bench/cost.py [--tier none,packet,socket,probe] [--load keep,close,tcp]
-        [--pairs 5] [--seconds 3] [--interval 10s] [--connections 32] [--no-bpf-stats] [--set KEY=VALUE]...
+        [--pairs 5] [--seconds 3] [--warm 12] [--interval 10s] [--connections 32] [--no-bpf-stats]
+        [--set KEY=VALUE]...
 
 Client and server are two network namespaces; flowline watches the server's. A pair is one run without and one
 with flowline, in turns the one and the other first. "ratio" is with/without of each pair: the median, and in
 brackets the middle half of them. The tier "none" starts no flowline at all: its ratios are what this machine's
-noise alone does. On a busy machine look at "CPU per unit": that of the load's own programs, with the kernel's
-work for them, which other people's load changes less.
+noise alone does. Before each timed run there are --warm seconds of the same load, with and without flowline
+alike: a new flowline may look for processes for as much as processes.cpu_share of ten seconds, at once, and with
+short connections a shorter run would show that alone. On a busy machine look at "CPU per unit": that of the
+load's own programs, with the kernel's work for them, which other people's load changes less.
 
 Python 3.6 and newer, no third-party packages. Exit status 77: something is not there.
 """
@@ -62,7 +65,7 @@ def ended(process):
 
 
 class Load:
-    """run() gives (units done, seconds it took, seconds of CPU of its programs)."""
+    """run(seconds) gives (units done, seconds it took, seconds of CPU of its programs)."""
 
     def __init__(self, a, b, options):
         self.a, self.b, self.o = a, b, options
@@ -84,10 +87,10 @@ class Keep(Load):
             Keep.server = self.b.start(['nginx', '-c', conf])
             self.b.wait_listening(8000)
 
-    def run(self):
+    def run(self, seconds):
         before = cpu_s(Keep.server.pid)
         begin = time.monotonic()
-        p = self.a.start(['wrk', '-t', '1', '-c', str(self.o.connections), '-d', '%ds' % self.o.seconds] +
+        p = self.a.start(['wrk', '-t', '1', '-c', str(self.o.connections), '-d', '%ds' % seconds] +
                          list(self.more) + ['http://%s:8000/' % B4], stdout=subprocess.PIPE)
         said, cpu = ended(p)
         n = re.search(r'(\d+) requests in ([\d.]+)(m?s|m),', said)
@@ -106,10 +109,10 @@ class Tcp(Load):
     def start(self):
         lab.need('iperf3')
 
-    def run(self):
+    def run(self, seconds):
         server = self.b.start(['iperf3', '-s', '-1'], stdout=subprocess.PIPE)
         self.b.wait_listening(5201)
-        client = self.a.start(['iperf3', '-c', B4, '-J', '-t', str(self.o.seconds)], stdout=subprocess.PIPE)
+        client = self.a.start(['iperf3', '-c', B4, '-J', '-t', str(seconds)], stdout=subprocess.PIPE)
         said, cpu = ended(client)
         _, more = ended(server)
         end = json.loads(said)['end']['sum_received']
@@ -191,8 +194,9 @@ class Row:
         got = {}
         for on in ((True, False) if with_first else (False, True)):
             w = Watcher(load.b, tier if on else 'none', options)
+            seen = load.run(options.warm)[0] if options.warm else 0
             before = w.cpu()
-            units, seconds, cpu = load.run()
+            units, seconds, cpu = load.run(options.seconds)
             own = w.cpu() - before
             got[on] = units / seconds, cpu / units
             self.rates[on].append(units / seconds)
@@ -200,7 +204,7 @@ class Row:
                 self.own.append(own / units)
                 self.shares.append(own / seconds)
                 self.mode = w.mode if w.run else 'none'
-                self.units += units
+                self.units += seen + units  # as the frames
             frames, dropped = w.stop()
             self.frames += frames
             self.dropped += dropped
@@ -222,8 +226,10 @@ def bpf_stats(load, tier, options):
     try:
         with open(STATS, 'w') as f:
             f.write('1')
+        if options.warm:
+            load.run(options.warm)
         before = programs(w.pid)
-        units, _, _ = load.run()
+        units, _, _ = load.run(options.seconds)
         after = programs(w.pid)
     finally:
         with open(STATS, 'w') as f:
@@ -249,6 +255,7 @@ def options_of(words):
     p.add_argument('--load', default='keep,close,tcp', help='which, by commas: keep, close, tcp')
     p.add_argument('--pairs', type=int, default=5)
     p.add_argument('--seconds', type=int, default=3, help='of each run')
+    p.add_argument('--warm', type=int, default=12, help='seconds of load before each run; 0: none')
     p.add_argument('--interval', default='10s', help="flowline's cycle")
     p.add_argument('--connections', type=int, default=32, help='of wrk')
     p.add_argument('--set', action='append', default=[], help='a setting of flowline, such as http.enabled=false')
@@ -258,8 +265,8 @@ def options_of(words):
     for name, known in [(t, ('none', 'auto') + tiers.MODES) for t in o.tier] + [(x, LOADS) for x in o.load]:
         if name not in known:
             p.error('%s: want one of %s' % (name, ', '.join(known)))
-    if not 1 <= o.pairs <= 1000 or not 1 <= o.seconds <= 600:
-        p.error('--pairs: 1 to 1000, --seconds: 1 to 600')
+    if not 1 <= o.pairs <= 1000 or not 1 <= o.seconds <= 600 or not 0 <= o.warm <= 600:
+        p.error('--pairs: 1 to 1000, --seconds: 1 to 600, --warm: 0 to 600')
     return o
 
 
@@ -280,11 +287,12 @@ def main():
         print('skip: %s' % e)
         sys.exit(77)
     signal.signal(signal.SIGALRM, lambda *unused: sys.exit('it takes too long'))
-    signal.alarm(int(len(loads) * len(o.tier) * (o.pairs * 2 + 2) * (o.seconds + 10) + 60))
-    print('%d pairs of %d s; a cycle is %s; a unit is a request, or a GB\n' % (o.pairs, o.seconds, o.interval))
+    signal.alarm(int(len(loads) * len(o.tier) * (o.pairs * 2 + 2) * (o.seconds + o.warm + 10) + 60))
+    print('%d pairs of %d s, each behind %d s of the same load; a cycle is %s; a unit is a request, or a GB\n' %
+          (o.pairs, o.seconds, o.warm, o.interval))
     print(HEAD)
     for load in loads:
-        load.run()  # everything is warm
+        load.run(o.seconds)  # everything is warm
         for tier in o.tier:
             row = Row()
             for i in range(o.pairs):

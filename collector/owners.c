@@ -10,6 +10,7 @@
 #include "collector/cgroup.h"
 #include "collector/owners_adopt.h"
 #include "collector/owners_find.h"
+#include "collector/owners_queue.h"
 #include "collector/owners_table.h"
 #include "collector/procfs.h"
 #include "common/memory.h"
@@ -18,7 +19,6 @@ enum {
 	OWNERS_CACHE = 8192, /* inodes; a power of 2 */
 	OWNERS_BATCH = FINDER_BATCH,
 	OWNERS_HUNTED = 256, /* inodes looked for in one hunt */
-	OWNERS_TRIES = 7,
 };
 
 static const uint64_t MS = 1000000;
@@ -35,13 +35,6 @@ struct cached {
 	uint8_t tries;    /* of what was not found */
 };
 
-struct waiting {
-	struct flow_key key;
-	uint64_t due_ns;
-	uint8_t end, tries;
-	uint32_t told; /* the owner told so far */
-};
-
 struct owners {
 	struct owners_config config;
 	struct procfs *procfs;
@@ -49,11 +42,11 @@ struct owners {
 	struct owners_table table;
 	struct adopter adopter;
 	struct cached *cache;
-	struct waiting *queue;
-	size_t nqueue;
-	struct finder_want *wants; /* OWNERS_BATCH */
+	struct owners_queue queue;
+	/* OWNERS_BATCH of each: */
+	struct finder_want *wants, **fresh; /* fresh: those that are asked for the first time */
 	struct owners_request *requests;
-	size_t *requested; /* place in the queue of each */
+	uint32_t *requested; /* place in the queue of each */
 	/* the CPU's share */
 	int64_t credit_ns, most_credit_ns;
 	uint64_t credited_ns; /* when it was last counted */
@@ -110,11 +103,13 @@ int owners_new(struct owners **out, const struct owners_config *c)
 	o->most_credit_ns = (int64_t)(c->cpu_share * (double)SHARE_WINDOW_NS);
 	o->credit_ns = o->most_credit_ns;
 	o->cache = mem_map(OWNERS_CACHE, sizeof(*o->cache));
-	o->queue = mem_map(c->max_queue ? c->max_queue : 1, sizeof(*o->queue));
+	o->fresh = mem_map(OWNERS_BATCH, sizeof(struct finder_want *));
 	o->wants = mem_map(OWNERS_BATCH, sizeof(*o->wants));
 	o->requests = mem_map(OWNERS_BATCH, sizeof(*o->requests));
 	o->requested = mem_map(OWNERS_BATCH, sizeof(*o->requested));
-	err = o->cache && o->queue && o->wants && o->requests && o->requested ? 0 : -ENOMEM;
+	err = o->cache && o->fresh && o->wants && o->requests && o->requested ? 0 : -ENOMEM;
+	if (!err)
+		err = owners_queue_init(&o->queue, c->max_queue);
 	if (!err)
 		err = owners_table_init(&o->table, c->max_owners);
 	if (!err)
@@ -147,7 +142,8 @@ void owners_free(struct owners *o)
 	owners_table_destroy(&o->table);
 	adopter_destroy(&o->adopter);
 	unmap(o->cache, OWNERS_CACHE, sizeof(*o->cache));
-	unmap(o->queue, o->config.max_queue ? o->config.max_queue : 1, sizeof(*o->queue));
+	owners_queue_destroy(&o->queue);
+	unmap(o->fresh, OWNERS_BATCH, sizeof(struct finder_want *));
 	unmap(o->wants, OWNERS_BATCH, sizeof(*o->wants));
 	unmap(o->requests, OWNERS_BATCH, sizeof(*o->requests));
 	unmap(o->requested, OWNERS_BATCH, sizeof(*o->requested));
@@ -275,7 +271,7 @@ static bool hunt(struct owners *o, const struct owners_request *r, size_t n, uin
 	return m > 0;
 }
 
-static void resolve_batch(struct owners *o, struct owners_request *r, size_t n, uint64_t now_ns)
+static void set_wants(struct owners *o, const struct owners_request *r, size_t n)
 {
 	size_t i;
 
@@ -285,6 +281,13 @@ static void resolve_batch(struct owners *o, struct owners_request *r, size_t n, 
 		o->wants[i].remote = r[i].remote;
 		o->wants[i].proto = r[i].proto;
 	}
+}
+
+/* Behind set_wants(). */
+static void resolve_batch(struct owners *o, struct owners_request *r, size_t n, uint64_t now_ns)
+{
+	size_t i;
+
 	finder_find(o->finder, o->wants, n);
 	for (i = 0; i < n; i++)
 		answer(o, &o->wants[i], &r[i], now_ns);
@@ -305,6 +308,7 @@ void owners_resolve(struct owners *o, struct owners_request *r, size_t n, uint64
 		k = n - i < OWNERS_BATCH ? n - i : OWNERS_BATCH;
 		if (may_work(o)) {
 			begin = procfs_cpu_ns();
+			set_wants(o, r + i, k);
 			resolve_batch(o, r + i, k, now_ns);
 			spend(o, begin);
 			continue;
@@ -320,43 +324,47 @@ void owners_resolve(struct owners *o, struct owners_request *r, size_t n, uint64
 
 bool owners_add(struct owners *o, const struct flow_key *key, unsigned int ends, uint64_t now_ns)
 {
-	struct waiting *w;
-	uint8_t end;
+	int end;
 
-	for (end = 0; end < 2; end++) {
-		if (!(ends >> end & 1))
-			continue;
-		if (o->nqueue == o->config.max_queue) {
+	for (end = 0; end < 2; end++)
+		if (ends >> end & 1 && !owners_queue_add(&o->queue, key, end, now_ns)) {
 			o->stats.queue_full++;
 			return false;
 		}
-		w = &o->queue[o->nqueue++];
-		w->key = *key;
-		w->end = end;
-		w->tries = 0;
-		w->told = OWNER_NONE;
-		w->due_ns = now_ns;
-	}
 	return true;
 }
 
-/* Tell what is new. True where the flow is through. */
-static bool tell(struct owners *o, struct waiting *w, const struct owners_request *r,
-		 uint64_t now_ns, owners_found found, void *ctx)
+static bool is_over(const struct owners *o, const struct owners_waiting *w)
 {
-	static const uint16_t wait_ms[OWNERS_TRIES] = {10, 30, 100, 300, 1000, 3000, 0};
-	/* A socket that is gone does not come back; once more, should a dump have missed it. */
-	bool final = r->result == OWNERS_KNOWN || w->tries + 1 >= OWNERS_TRIES ||
-		     (r->result == OWNERS_NO_SOCKET && w->tries >= 1);
+	return flow_key_proto(&w->key) == PROTO_TCP && o->config.over &&
+	       o->config.over(o->config.over_ctx, &w->key);
+}
+
+/* No better answer will come. A socket that is gone does not come back; once more, should a dump
+ * have missed it, or the connection have none yet. */
+static bool is_final(const struct owners *o, const struct owners_waiting *w,
+		     const struct owners_request *r, const struct finder_want *want)
+{
+	bool gone = r->result == OWNERS_NO_SOCKET ||
+		    (r->result == OWNERS_LISTENER && !want->exact && !want->settled);
+
+	return r->result == OWNERS_KNOWN || w->tries + 1 >= OWNERS_TRIES ||
+	       (gone && w->tries >= 1) || ((gone || want->settled) && is_over(o, w));
+}
+
+/* Tell what is new. True where the flow is through. */
+static bool tell(struct owners *o, struct owners_waiting *w, const struct owners_request *r,
+		 const struct finder_want *want, owners_found found, void *ctx)
+{
 	uint32_t owner = r->owner != OWNER_NONE ? r->owner : w->told;
+	bool final = is_final(o, w, r, want);
 
 	if (final || owner != w->told)
 		found(ctx, &w->key, w->end, owner, final);
 	w->told = owner;
-	w->due_ns = now_ns + wait_ms[w->tries] * MS;
-	w->tries++;
 	if (!final)
 		return false;
+	o->stats.over += want->settled;
 	if (r->result == OWNERS_KNOWN)
 		o->stats.known++;
 	else if (owner != OWNER_NONE)
@@ -366,32 +374,64 @@ static bool tell(struct owners *o, struct waiting *w, const struct owners_reques
 	return true;
 }
 
+/* Whom a listener's process has been told of, and whose connection has ended since, is through. */
+static bool leave(struct owners *o, uint32_t n, owners_found found, void *ctx)
+{
+	const struct owners_waiting *w = &o->queue.list[n];
+
+	if (w->told == OWNER_NONE || !is_over(o, w))
+		return false;
+	found(ctx, &w->key, w->end, w->told, true);
+	o->stats.listener++;
+	o->stats.over++;
+	owners_queue_remove(&o->queue, n);
+	return true;
+}
+
+static void set_request(struct owners_request *r, const struct owners_waiting *w)
+{
+	flow_key_addr(&w->key, w->end, &r->local.addr);
+	flow_key_addr(&w->key, !w->end, &r->remote.addr);
+	r->local.port = flow_key_port(&w->key, w->end);
+	r->remote.port = flow_key_port(&w->key, !w->end);
+	r->proto = flow_key_proto(&w->key);
+}
+
+/* An accepted connection is its listener's at first: for many of them that is told without asking
+ * for each, and most of a busy server's are over before it is their turn again. */
+static void settle_fresh(struct owners *o, size_t n, uint64_t now_ns)
+{
+	size_t i, m = 0;
+
+	for (i = 0; i < n; i++)
+		if (!o->queue.list[o->requested[i]].tries && o->wants[i].proto == PROTO_TCP)
+			o->fresh[m++] = &o->wants[i];
+	finder_listeners(o->finder, o->fresh, m, now_ns);
+}
+
 static void work_queue(struct owners *o, uint64_t now_ns, owners_found found, void *ctx)
 {
-	size_t i, k, n = 0;
+	size_t i, due, n = 0;
 
-	for (i = 0; i < o->nqueue && n < OWNERS_BATCH; i++) {
-		const struct waiting *w = &o->queue[i];
-		struct owners_request *r = &o->requests[n];
-
-		if (w->due_ns > now_ns)
+	due = owners_queue_due(&o->queue, now_ns, o->requested, OWNERS_BATCH);
+	for (i = 0; i < due; i++) {
+		if (leave(o, o->requested[i], found, ctx))
 			continue;
-		flow_key_addr(&w->key, w->end, &r->local.addr);
-		flow_key_addr(&w->key, !w->end, &r->remote.addr);
-		r->local.port = flow_key_port(&w->key, w->end);
-		r->remote.port = flow_key_port(&w->key, !w->end);
-		r->proto = flow_key_proto(&w->key);
-		o->requested[n++] = i;
+		set_request(&o->requests[n], &o->queue.list[o->requested[i]]);
+		o->requested[n++] = o->requested[i];
 	}
 	if (!n)
 		return;
+	set_wants(o, o->requests, n);
+	settle_fresh(o, n, now_ns);
 	resolve_batch(o, o->requests, n, now_ns);
-	/* From behind, so that the last one of the queue, which takes the place of one that is
-	 * through, has been told already. */
-	for (k = n; k--;) {
-		i = o->requested[k];
-		if (tell(o, &o->queue[i], &o->requests[k], now_ns, found, ctx))
-			o->queue[i] = o->queue[--o->nqueue];
+	for (i = 0; i < n; i++) {
+		uint32_t at = o->requested[i];
+
+		if (tell(o, &o->queue.list[at], &o->requests[i], &o->wants[i], found, ctx))
+			owners_queue_remove(&o->queue, at);
+		else
+			(void)owners_queue_later(&o->queue, at, now_ns); /* tell() knows the last */
 	}
 }
 
@@ -423,7 +463,7 @@ void owners_work(struct owners *o, uint64_t now_ns, owners_found found, void *ct
 	uint64_t begin = procfs_cpu_ns();
 
 	earn(o, now_ns);
-	if (o->nqueue && may_work(o)) {
+	if (o->queue.used && may_work(o)) {
 		work_queue(o, now_ns, found, ctx);
 		spend(o, begin);
 		begin = procfs_cpu_ns();
@@ -536,7 +576,7 @@ void owners_stats(struct owners *o, struct owners_stats *out)
 	const struct finder_stats *f = finder_stats(o->finder);
 
 	*out = o->stats;
-	out->queued = o->nqueue;
+	out->queued = o->queue.used;
 	out->owners_used = o->table.used;
 	out->owners_evicted = o->table.evicted;
 	out->lookups = f->lookups;

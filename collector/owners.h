@@ -34,6 +34,10 @@ struct owners_config {
 	uint32_t max_netns;   /* 1: only our own; at most 255 */
 	uint64_t
 	    rescan_ns; /* a full scan of /proc begins this often; at once where one is needed */
+	/* Has this connection ended at both sides, as far as its packets tell? Its socket is nobody's
+	 * then, and who listens there is the last answer. Asked in owners_work(). NULL: not known. */
+	bool (*over)(void *ctx, const struct flow_key *key);
+	void *over_ctx;
 };
 
 void owners_config_default(struct owners_config *c);
@@ -78,8 +82,8 @@ typedef void (*owners_found)(void *ctx, const struct flow_key *key, int end, uin
 			     bool final);
 
 /* Answer what waits and is due; to call every 10 to 50 ms. Unanswered ones are tried again after 10
- * ms, 30 ms, 100 ms ... 3 s, then given up. Also goes on with the scan of /proc, as the CPU's share
- * allows. */
+ * ms, 30 ms, 100 ms ... 3 s, then given up; those whose socket is gone after 10 ms. Also goes on
+ * with the scan of /proc, as the CPU's share allows. */
 void owners_work(struct owners *o, uint64_t now_ns, owners_found found, void *ctx);
 
 /* ---- owners -----------------------------------------------------------------------------------
@@ -131,6 +135,7 @@ uint32_t owners_adopt(struct owners *o, const struct kernel_process *who, uint64
 
 struct owners_stats {
 	uint64_t known, listener, none; /* final answers */
+	uint64_t over;                  /* of listener: without asking for the connection's socket */
 	uint64_t queued, queue_full;    /* waiting now; flows turned away, since the start */
 	uint64_t owners_used, owners_evicted;
 	uint64_t cpu_ns;    /* of all calls, since the start */

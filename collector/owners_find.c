@@ -12,15 +12,40 @@
 
 #include "collector/netns.h"
 #include "common/index.h"
+#include "common/memory.h"
 #include "common/siphash.h"
 #include "flows/packet.h"
 
-enum { FINDER_HINTS = 256 };
+#define NONE UINT32_MAX
+
+enum {
+	FINDER_HINTS = 256,
+	FINDER_LISTENERS = 4096, /* of one list; a host with more is asked for each connection */
+	/* TIME_WAIT is nobody's: it has no inode, and a busy server has more of these than of all
+	 * others. */
+	FINDER_STATES = SOCK_STATES_ALL & ~(1 << SOCK_TIME_WAIT),
+};
+
+static const uint64_t LIST_NS = 100000000; /* for so long a list of listeners is good */
 
 struct finder_ns {
 	struct netns ns;
 	uint64_t dump_ns[2]; /* TCP, UDP: what a dump costs */
 	bool seen;
+};
+
+/* The listening sockets of our own namespace. */
+struct finder_list {
+	struct sock_entry *list; /* FINDER_LISTENERS */
+	uint32_t *next;          /* the next one of the same port; NONE */
+	struct index port;       /* the first of each port */
+	uint32_t n;
+	bool full;        /* there were more */
+	uint64_t read_ns; /* 0: never */
+	uint64_t cost_ns;
+	uint64_t window_ns; /* wants are counted since then, */
+	uint32_t asked;     /* so many, */
+	bool worth;         /* and in the window before so many that it paid */
 };
 
 struct finder {
@@ -29,7 +54,13 @@ struct finder {
 	uint32_t nlist, max_list;
 	uint64_t lookup_ns;
 	struct siphash_key key;
-	struct index exact, port;     /* of the wants of the dump under way */
+	struct index exact, port; /* of the wants of the dump under way */
+	uint32_t *same_port;      /* of f->missing: the next with the same port and protocol */
+	struct finder_list bound;
+	/* What netns_has_address() said last, in this call. */
+	struct ip_addr asked_addr;
+	const struct netns *asked_ns;
+	bool asked_has;
 	struct finder_want **missing; /* FINDER_BATCH: what is still looked for */
 	size_t nmissing;
 	uint8_t hints[FINDER_HINTS]; /* local address -> namespace that had it */
@@ -50,9 +81,17 @@ int finder_new(struct finder **out, const char *proc, uint32_t max_netns)
 	siphash_key_random(&f->key);
 	f->list = calloc(f->max_list, sizeof(*f->list));
 	f->missing = calloc(FINDER_BATCH, sizeof(struct finder_want *));
-	err = f->list && f->missing ? index_init(&f->exact, FINDER_BATCH) : -ENOMEM;
+	f->same_port = calloc(FINDER_BATCH, sizeof(*f->same_port));
+	f->bound.list = mem_map(FINDER_LISTENERS, sizeof(*f->bound.list));
+	f->bound.next = mem_map(FINDER_LISTENERS, sizeof(*f->bound.next));
+	f->bound.cost_ns = 200000;
+	err = f->list && f->missing && f->same_port && f->bound.list && f->bound.next ? 0 : -ENOMEM;
+	if (!err)
+		err = index_init(&f->exact, FINDER_BATCH);
 	if (!err)
 		err = index_init(&f->port, FINDER_BATCH);
+	if (!err)
+		err = index_init(&f->bound.port, FINDER_LISTENERS);
 	if (!err)
 		err = netns_open_own(&f->list[0].ns, f->proc);
 	if (err) {
@@ -77,6 +116,13 @@ void finder_free(struct finder *f)
 		index_destroy(&f->exact);
 	if (f->port.base)
 		index_destroy(&f->port);
+	if (f->bound.port.base)
+		index_destroy(&f->bound.port);
+	if (f->bound.list)
+		mem_unmap(f->bound.list, FINDER_LISTENERS, sizeof(*f->bound.list));
+	if (f->bound.next)
+		mem_unmap(f->bound.next, FINDER_LISTENERS, sizeof(*f->bound.next));
+	free(f->same_port);
 	free(f->missing);
 	free(f->list);
 	free(f);
@@ -143,12 +189,26 @@ static uint8_t bound_rank(const struct finder_want *w, const struct sock_entry *
 	return s->ipv6 && !s->v6only && addr_is_v4(&w->local.addr);
 }
 
-static void offer(struct finder_want *w, const struct sock_entry *s, const struct netns *ns)
+/* Most wants of a call are of one address. */
+static bool has_address(struct finder *f, const struct netns *ns, const struct ip_addr *a)
+{
+	if (f->asked_ns != ns || !addr_equal(&f->asked_addr, a)) {
+		f->asked_has = netns_has_address(ns, a);
+		f->asked_addr = *a;
+		f->asked_ns = ns;
+	}
+	return f->asked_has;
+}
+
+static void offer(struct finder *f, struct finder_want *w, const struct sock_entry *s,
+		  const struct netns *ns)
 {
 	uint8_t rank;
 
 	if (s->proto == w->proto && same_end(&s->local, &w->local) &&
 	    same_end(&s->remote, &w->remote)) {
+		if (s->state == SOCK_TIME_WAIT)
+			return;
 		w->exact = true;
 		if (s->inode) {
 			w->inode = s->inode;
@@ -160,7 +220,7 @@ static void offer(struct finder_want *w, const struct sock_entry *s, const struc
 	if (!rank || rank < w->bound_rank || !s->inode || s->inode == w->bound_inode)
 		return;
 	/* Bound to every address of the namespace: also to this one? */
-	if (rank < 3 && rank > w->bound_rank && !netns_has_address(ns, &w->local.addr))
+	if (rank < 3 && rank > w->bound_rank && !has_address(f, ns, &w->local.addr))
 		return;
 	w->ambiguous = rank == w->bound_rank;
 	if (w->ambiguous)
@@ -171,9 +231,11 @@ static void offer(struct finder_want *w, const struct sock_entry *s, const struc
 		w->uid = s->uid;
 }
 
-static bool is_found(const struct finder_want *w)
+/* Who listens in our own namespace has the address, too: a connection that is not there is no more.
+ */
+static bool is_found(const struct finder_want *w, uint32_t ns)
 {
-	return w->inode || (w->bound_inode && (w->proto == PROTO_UDP || w->exact));
+	return w->inode || (w->bound_inode && (w->proto == PROTO_UDP || w->exact || !ns));
 }
 
 /* ---- one by one ------------------------------------------------------------------------------ */
@@ -188,7 +250,7 @@ static void lookup_bound(struct finder *f, struct finder_ns *e, struct finder_wa
 		memcpy(none.addr.b, addr_v4_prefix, sizeof(addr_v4_prefix));
 	f->stats.lookups++;
 	if (sockdiag_lookup(e->ns.diag, w->proto, &w->local, &none, &s) == 1)
-		offer(w, &s, &e->ns);
+		offer(f, w, &s, &e->ns);
 }
 
 static void lookup(struct finder *f, struct finder_ns *e, struct finder_want *w)
@@ -202,8 +264,8 @@ static void lookup(struct finder *f, struct finder_ns *e, struct finder_want *w)
 		w->bound_rank = 0;
 		w->bound_inode = 0;
 	}
-	offer(w, &s, &e->ns);
-	if (w->exact && !w->inode && !w->bound_inode)
+	offer(f, w, &s, &e->ns);
+	if ((w->exact || s.state == SOCK_TIME_WAIT) && !w->inode && !w->bound_inode)
 		lookup_bound(f, e, w);
 }
 
@@ -251,14 +313,37 @@ static void match(void *ctx, const struct sock_entry *s)
 	h = bound ? port_hash(f, s->local.port, s->proto)
 		  : exact_hash(f, &s->local, &s->remote, s->proto);
 	INDEX_FIND(ix, h, at, rec)
-	offer(f->missing[rec], s, &d->e->ns);
+	{
+		if (bound && f->missing[rec]->local.port != s->local.port)
+			continue;
+		for (; rec != NONE; rec = bound ? f->same_port[rec] : NONE)
+			offer(f, f->missing[rec], s, &d->e->ns);
+	}
+}
+
+/* A server's connections all have its port: one place in the index for each port, and a chain. */
+static void index_port(struct finder *f, uint32_t i)
+{
+	const struct finder_want *w = f->missing[i];
+	uint32_t at, rec, h = port_hash(f, w->local.port, w->proto);
+
+	f->same_port[i] = NONE;
+	INDEX_FIND(&f->port, h, at, rec)
+	{
+		if (f->missing[rec]->local.port != w->local.port)
+			continue;
+		f->same_port[i] = f->same_port[rec];
+		f->same_port[rec] = i;
+		return;
+	}
+	index_insert(&f->port, h, i);
 }
 
 static int dump_one(struct finder *f, struct finder_ns *e, uint8_t proto)
 {
 	struct dump d = {f, e};
 	struct sock_visitor v = {NULL, match, &d};
-	struct sock_query q = {proto, SOCK_STATES_ALL, false};
+	struct sock_query q = {proto, FINDER_STATES, false};
 	size_t i;
 
 	index_clear(&f->exact);
@@ -269,7 +354,7 @@ static int dump_one(struct finder *f, struct finder_ns *e, uint8_t proto)
 		if (w->proto != proto)
 			continue;
 		index_insert(&f->exact, exact_hash(f, &w->local, &w->remote, proto), (uint32_t)i);
-		index_insert(&f->port, port_hash(f, w->local.port, proto), (uint32_t)i);
+		index_port(f, (uint32_t)i);
 	}
 	f->stats.dumps++;
 	return sockdiag_dump(e->ns.diag, &q, &v);
@@ -332,9 +417,9 @@ static void drop_found(struct finder *f, uint32_t ns)
 	for (i = 0; i < f->nmissing; i++) {
 		struct finder_want *w = f->missing[i];
 
-		if (is_found(w) && ns)
+		if (is_found(w, ns) && ns)
 			*hint(f, &w->local.addr) = (uint8_t)ns;
-		if (!is_found(w) && !is_loopback(&w->local.addr))
+		if (!is_found(w, ns) && !is_loopback(&w->local.addr))
 			f->missing[n++] = w;
 	}
 	f->nmissing = n;
@@ -346,8 +431,10 @@ void finder_find(struct finder *f, struct finder_want *wants, size_t n)
 	size_t i;
 
 	f->nmissing = 0;
+	f->asked_ns = NULL;
 	for (i = 0; i < n && i < FINDER_BATCH; i++)
-		f->missing[f->nmissing++] = &wants[i];
+		if (!wants[i].settled)
+			f->missing[f->nmissing++] = &wants[i];
 	find_in(f, &f->list[0], PROTO_TCP);
 	find_in(f, &f->list[0], PROTO_UDP);
 	drop_found(f, 0);
@@ -362,6 +449,109 @@ void finder_find(struct finder *f, struct finder_want *wants, size_t n)
 		find_in(f, &f->list[k], PROTO_TCP);
 		find_in(f, &f->list[k], PROTO_UDP);
 		drop_found(f, k);
+	}
+}
+
+/* ---- who listens, for many ------------------------------------------------------------------- */
+
+static void list_begin(void *ctx)
+{
+	struct finder *f = ctx;
+
+	f->bound.n = 0;
+	f->bound.full = false;
+	index_clear(&f->bound.port);
+}
+
+/* The first one listed of a port; NONE. */
+static uint32_t list_first(const struct finder *f, uint16_t port, uint32_t hash)
+{
+	uint32_t at, rec;
+
+	INDEX_FIND(&f->bound.port, hash, at, rec)
+	if (f->bound.list[rec].local.port == port)
+		return rec;
+	return NONE;
+}
+
+static void list_one(void *ctx, const struct sock_entry *s)
+{
+	struct finder *f = ctx;
+	struct finder_list *b = &f->bound;
+	uint32_t hash = port_hash(f, s->local.port, PROTO_TCP), first;
+
+	if (b->n == FINDER_LISTENERS) {
+		b->full = true;
+		return;
+	}
+	first = list_first(f, s->local.port, hash);
+	b->list[b->n] = *s;
+	b->next[b->n] = first == NONE ? NONE : b->next[first];
+	if (first == NONE)
+		index_insert(&b->port, hash, b->n);
+	else
+		b->next[first] = b->n;
+	b->n++;
+}
+
+static bool list_read(struct finder *f, uint64_t now_ns)
+{
+	struct sock_visitor v = {list_begin, list_one, f};
+	struct sock_query q = {PROTO_TCP, SOCK_STATES_LISTEN, false};
+	uint64_t begin = procfs_cpu_ns();
+	int err;
+
+	list_begin(f);
+	err = sockdiag_dump(f->list[0].ns.diag, &q, &v);
+	learn(&f->bound.cost_ns, procfs_cpu_ns() - begin);
+	f->stats.lists++;
+	f->bound.read_ns = now_ns;
+	f->bound.full = f->bound.full || err;
+	return !f->bound.full;
+}
+
+/* Is there a list that is good now, and is it worth to read one? */
+static bool list_ready(struct finder *f, size_t n, uint64_t now_ns)
+{
+	struct finder_list *b = &f->bound;
+
+	if (!sockdiag_by_netlink(f->list[0].ns.diag, PROTO_TCP))
+		return false;
+	if (now_ns - b->window_ns >= LIST_NS) {
+		b->worth =
+		    now_ns - b->window_ns < 2 * LIST_NS && b->asked * f->lookup_ns > b->cost_ns;
+		b->window_ns = now_ns;
+		b->asked = 0;
+	}
+	b->asked += (uint32_t)n;
+	if (b->read_ns && now_ns - b->read_ns < LIST_NS)
+		return !b->full;
+	return (b->worth || n * f->lookup_ns > b->cost_ns) && list_read(f, now_ns);
+}
+
+void finder_listeners(struct finder *f, struct finder_want **wants, size_t n, uint64_t now_ns)
+{
+	uint32_t at;
+	size_t i;
+
+	f->asked_ns = NULL;
+	if (!n || !list_ready(f, n, now_ns))
+		return;
+	for (i = 0; i < n; i++) {
+		struct finder_want *w = wants[i];
+
+		if (w->proto != PROTO_TCP)
+			continue;
+		at = list_first(f, w->local.port, port_hash(f, w->local.port, PROTO_TCP));
+		for (; at != NONE; at = f->bound.next[at])
+			offer(f, w, &f->bound.list[at], &f->list[0].ns);
+		w->settled = w->bound_inode && !w->ambiguous;
+		f->stats.listed += w->settled;
+		if (w->settled)
+			continue;
+		w->bound_rank = 0;
+		w->bound_inode = 0;
+		w->ambiguous = false;
 	}
 }
 

@@ -21,6 +21,7 @@ enum { FINDER_BATCH = 4096 }; /* most tuples at a time */
 struct finder_want {
 	struct sock_end local, remote;
 	uint8_t proto;
+	bool settled; /* finder_find() passes over it */
 	/* results */
 	bool exact;           /* a connection of just these ends exists */
 	bool ambiguous;       /* several sockets listen there alike (SO_REUSEPORT) */
@@ -36,6 +37,7 @@ struct finder_stats {
 	uint64_t namespaces_denied;  /* that could not be entered, in the last refresh */
 	int namespaces_error;        /* why: -errno */
 	uint64_t lookup_ns, dump_ns; /* the measured cost of one, as CPU time */
+	uint64_t lists, listed;      /* of finder_listeners(): read, and wants that it settled */
 };
 
 struct finder;
@@ -45,6 +47,12 @@ void finder_free(struct finder *f);
 
 /* Open the namespaces that are new, close those that no process is in any more. */
 void finder_refresh(struct finder *f, const struct procfs_netns *list, size_t n);
+
+/* Before finder_find(): who listens at the local ends of these, of our own namespace, by one list
+ * for all that ask within a tenth of a second, where they are so many that it is cheaper than to
+ * ask for each. Those with one listener are settled: bound_* is filled in. What they say of the
+ * connection itself is nothing. */
+void finder_listeners(struct finder *f, struct finder_want **wants, size_t n, uint64_t now_ns);
 
 /* Fill in the results of n <= FINDER_BATCH wants. */
 void finder_find(struct finder *f, struct finder_want *wants, size_t n);

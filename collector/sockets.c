@@ -101,6 +101,8 @@ void sockets_sample(const struct sock_entry *s, const struct sockets_quirks *q, 
 		out->has |= KERNEL_SENT | KERNEL_RECEIVED | sample_fin(s, q);
 		out->sent = sample_sent(s, q, connected);
 		out->received = t->bytes_received;
+		if (!(t->has & SOCK_TCP_SENT) && t->unacked)
+			out->has |= KERNEL_IN_FLIGHT;
 	}
 	if (t->has & SOCK_TCP_SEGS) {
 		out->has |= KERNEL_SEGMENTS;
@@ -347,6 +349,13 @@ static int sockets_fd(const struct kernel_source *ks)
 	return s->events ? sockets_events_fd(s->events) : -1;
 }
 
+static unsigned int sockets_rest_ms(const struct kernel_source *ks)
+{
+	const struct sockets *s = (const struct sockets *)ks;
+
+	return s->events ? sockets_events_rest_ms(s->events) : 0;
+}
+
 static void sockets_fact(struct kernel_fact *f, const char *name, const char *provider,
 			 const char *why)
 {
@@ -386,5 +395,5 @@ static void sockets_stats(struct kernel_source *ks, struct kernel_source_stats *
 
 const struct kernel_source_ops kernel_source_sockets = {
     "socket",     sockets_open,  sockets_fd,    sockets_poll,
-    sockets_dump, sockets_facts, sockets_stats, sockets_close,
+    sockets_dump, sockets_facts, sockets_stats, sockets_close, sockets_rest_ms,
 };

@@ -32,12 +32,18 @@ enum {
 	EVENTS_DROPS = 8,      /* in what SO_MEMINFO gives */
 	/* what one takes of the buffer (Linux 6.18: 1280), which is twice as large as asked for */
 	EVENTS_KERNEL_BYTES = 1536,
+	/* A rest is no longer than the buffer has room for this many messages in a ms, which is
+	 * more than servers close: those of a process that ends may be twice as many. */
+	EVENTS_PER_MS = 256,
+	EVENTS_REST_MS = 8, /* the samples wait for longer than that anyway (kernel_queue.h) */
+	EVENTS_FILL = 8, /* a reading that found more than this part of the buffer full: no rest */
 };
 
 struct sockets_events {
 	int fd;
 	uint32_t wanted; /* of SO_RCVBUF */
 	uint32_t drops;  /* as the kernel last counted them */
+	uint32_t taken;  /* messages of the last reading */
 	struct sockets_events_stats stats;
 	struct mmsghdr msgs[EVENTS_BATCH];
 	struct iovec iov[EVENTS_BATCH];
@@ -156,6 +162,7 @@ int sockets_events_read(struct sockets_events *e, unsigned int most,
 	unsigned int done = 0;
 	int i, n;
 
+	e->taken = 0;
 	while (done < most) {
 		for (i = 0; i < EVENTS_BATCH; i++)
 			e->msgs[i].msg_hdr.msg_namelen = sizeof(e->from[i]);
@@ -169,11 +176,21 @@ int sockets_events_read(struct sockets_events *e, unsigned int most,
 			return errno == EAGAIN ? 0 : -errno;
 		for (i = 0; i < n; i++)
 			events_message(e, i, gone, ctx);
+		e->taken += n > 0 ? (unsigned int)n : 0;
 		done += n > 0 ? (unsigned int)n : 1;
 		if (n >= 0 && n < EVENTS_BATCH)
 			return 0;
 	}
 	return 1;
+}
+
+unsigned int sockets_events_rest_ms(const struct sockets_events *e)
+{
+	uint32_t room = e->stats.buffer / EVENTS_KERNEL_BYTES, most = room / EVENTS_PER_MS;
+
+	if (!e->taken || e->taken > room / EVENTS_FILL)
+		return 0;
+	return most < EVENTS_REST_MS ? most : EVENTS_REST_MS;
 }
 
 void sockets_events_stats(struct sockets_events *e, struct sockets_events_stats *out)

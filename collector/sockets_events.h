@@ -44,6 +44,10 @@ int sockets_events_fd(const struct sockets_events *e);
 int sockets_events_read(struct sockets_events *e, unsigned int most,
 			void (*gone)(void *ctx, const struct sock_entry *s), void *ctx) MUST_CHECK;
 
+/* Behind a reading: for how many ms at most the descriptor may be left alone (pace.h): what comes
+ * meanwhile has room, also where it comes much faster than it did. 0: not at all. */
+unsigned int sockets_events_rest_ms(const struct sockets_events *e);
+
 void sockets_events_stats(struct sockets_events *e, struct sockets_events_stats *out);
 
 #endif

@@ -69,8 +69,9 @@ static int make_tables(struct engine *e)
 	e->points = points_new(&pc);
 	e->dirty = malloc(c->max_flows * sizeof(*e->dirty));
 	if (!e->decoder.fragments || !e->points || !e->dirty || flow_table_init(&e->table, &ft) ||
-	    tcp_init(&e->tcp, c->max_flows / 4 + 4096) || roles_init(&e->roles, &e->local) ||
-	    local_init(&e->local) || local_init(&e->narrow))
+	    tcp_init(&e->tcp, c->max_flows / 4 + 4096) ||
+	    tcp_keep_lost(&e->tcp, e->table.cold, c->max_flows) ||
+	    roles_init(&e->roles, &e->local) || local_init(&e->local) || local_init(&e->narrow))
 		return -ENOMEM;
 	dc.points = hc.points = e->points;
 	e->dns = dns_pending_new(&dc);
@@ -127,6 +128,11 @@ void engine_free(struct engine *e)
 int engine_set_local(struct engine *e, const struct ip_net *nets, size_t n)
 {
 	return local_set(&e->local, nets, n);
+}
+
+bool engine_has_local(const struct engine *e, const struct ip_addr *a)
+{
+	return local_has(&e->local, a);
 }
 
 void engine_listeners_begin(struct engine *e)
@@ -250,6 +256,8 @@ static void on_flow_end(void *ctx, uint32_t n, enum flow_end_reason reason)
 	if (f->state & FLOW_TCP && !(f->state & FLOW_EXCLUDED)) {
 		if (f->state & FLOW_STREAM)
 			stream_close(e->streams, f, c);
+		if (e->dropped_most)
+			engine_repair_closed(e, f, c);
 		if (tcp_end(&e->tcp, f, c, reason))
 			f->state |= FLOW_DIRTY;
 	}
@@ -517,6 +525,8 @@ static void connection_anew(struct engine *e, uint32_t n, const struct packet *p
 	f->packets[pkt->end] -= pkt->packets;
 	if (f->state & FLOW_STREAM)
 		stream_close(e->streams, f, c);
+	if (e->dropped_most)
+		engine_repair_closed(e, f, c);
 	tcp_end(&e->tcp, f, c, FLOW_END_REUSED);
 	flow_report(e, n);
 	if (e->names)
@@ -704,6 +714,13 @@ bool engine_set_owner(struct engine *e, const struct flow_key *key, int end, uin
 	if (n != FLOW_NONE)
 		e->table.cold[n].owner[end] = owner;
 	return n != FLOW_NONE;
+}
+
+bool engine_flow_is_over(const struct engine *e, const struct flow_key *key)
+{
+	uint32_t n = engine_find_flow(e, key);
+
+	return n != FLOW_NONE && e->table.flows[n].age_class == FLOW_AGE_CLOSED;
 }
 
 void engine_set_exclude(struct engine *e, const struct exclude *x)

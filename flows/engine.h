@@ -98,9 +98,15 @@ void engine_finish(struct engine *e, uint64_t end_ns);
  * the next cycle's points on. */
 int engine_set_local(struct engine *e, const struct ip_net *nets, size_t n) MUST_CHECK;
 
+/* Is it one of them? */
+bool engine_has_local(const struct engine *e, const struct ip_addr *a);
+
 /* Process of an end of a flow (the collector's number, not 0). False: there is no such flow (yet,
  * or any more). */
 bool engine_set_owner(struct engine *e, const struct flow_key *key, int end, uint32_t owner);
+
+/* Is there this connection, and has it ended at both sides (FIN and FIN, or RST)? */
+bool engine_flow_is_over(const struct engine *e, const struct flow_key *key);
 
 /* Other rules (borrowed until the next call or engine_free(); NULL: none), for flows that begin
  * from now on: those in the table stay counted or left out as they are. */
@@ -146,6 +152,7 @@ struct engine_stats {
 	uint64_t packets_excluded;  /* of flows that are left out */
 	uint64_t packets_udp;       /* of those parsed: UDP of other ports than DNS's */
 	uint64_t bytes_seen;        /* on the wire */
+	uint64_t bytes_repaired;    /* counted by engine_repair() (flows/kernel.h) */
 	uint64_t fragments, fragments_orphaned, fragments_lost;
 	uint64_t flows_created, flows_evicted, flows_active;
 	uint64_t tcp_holes_forgotten; /* a byte may be counted less: more holes than fit */

@@ -8,6 +8,7 @@
  * One state machine does both a whole head and single bytes, so pieces of any size give the same
  * events. Text is looked at where it lies; only what a piece leaves unfinished is copied.
  */
+#include <stddef.h>
 #include <string.h>
 
 #include "common/error.h"
@@ -242,8 +243,15 @@ static bool pass_space(struct http_reader *r, struct piece *c)
 static void step_version(struct http_reader *r, struct piece *c)
 {
 	static const char name[] = "HTTP/1.";
-	uint8_t b = *c->p++;
+	uint8_t b;
 
+	/* In one piece, as nearly always; the bytes one by one below. */
+	if (!r->line_len && c->end - c->p >= (ptrdiff_t)sizeof(name) &&
+	    !memcmp(c->p, name, sizeof(name) - 1)) {
+		c->p += sizeof(name) - 1;
+		r->line_len = sizeof(name) - 1;
+	}
+	b = *c->p++;
 	if (r->line_len < sizeof(name) - 1) {
 		if (b != (uint8_t)name[r->line_len++])
 			lost(r);
@@ -258,11 +266,30 @@ static void step_version(struct http_reader *r, struct piece *c)
 	r->step = r->request ? STEP_LINE_END : STEP_CODE_SPACE;
 }
 
+/* A space and three digits in one piece; false where it is anything else, or less. */
+static bool whole_code(struct http_reader *r, struct piece *c)
+{
+	const uint8_t *p = c->p;
+
+	if (r->step != STEP_CODE_SPACE || c->end - p < 4 || p[0] != ' ' || !is_digit(p[1]) ||
+	    !is_digit(p[2]) || !is_digit(p[3]))
+		return false;
+	c->p += 4;
+	r->status = (uint16_t)((p[1] - '0') * 100 + (p[2] - '0') * 10 + p[3] - '0');
+	if (r->status < 100)
+		lost(r);
+	r->step = STEP_CODE_END;
+	return true;
+}
+
 /* Whitespace, at least one, and the three digits of a status code. */
 static void step_code(struct http_reader *r, struct piece *c)
 {
-	uint8_t b = *c->p++;
+	uint8_t b;
 
+	if (whole_code(r, c))
+		return;
+	b = *c->p++;
 	if (is_space(b) && r->line_len == 0) {
 		r->step = STEP_CODE;
 		return;
@@ -313,6 +340,8 @@ static void start_line_step(struct http_reader *r, struct piece *c)
 		step_version(r, c);
 		break;
 	case STEP_LINE_END:
+		if (*c->p == '\r' && c->end - c->p > 1)
+			c->p++;
 		if (*c->p == '\n')
 			line_end(r);
 		else if (!is_space(*c->p))
@@ -359,7 +388,8 @@ static bool name_is(const uint8_t *p, size_t n, const char *name, size_t name_le
 {
 	size_t i;
 
-	if (n < name_len)
+	/* The last one first: a field's colon, where few other names have one. */
+	if (n < name_len || lower(p[name_len - 1]) != (uint8_t)name[name_len - 1])
 		return false;
 	for (i = 0; i < name_len; i++)
 		if (lower(p[i]) != (uint8_t)name[i])
@@ -430,11 +460,13 @@ static void transfer_encoding(struct http_reader *r, const uint8_t *p, const uin
 static size_t field_name(const uint8_t *line, size_t len, uint8_t *field)
 {
 	static const char length[] = "content-length:", coding[] = "transfer-encoding:";
+	static const char usual[] = "Content-Length:";
 
 	switch (line[0]) {
 	case 'c':
 	case 'C':
-		if (!name_is(line, len, length, sizeof(length) - 1))
+		if (!(len >= sizeof(usual) - 1 && !memcmp(line, usual, sizeof(usual) - 1)) &&
+		    !name_is(line, len, length, sizeof(length) - 1))
 			break;
 		*field = FIELD_LENGTH;
 		return sizeof(length) - 1;

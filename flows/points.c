@@ -59,6 +59,7 @@ struct points {
 	struct transaction_sum *trans;
 	struct index trans_index;
 	uint32_t ntrans;
+	uint32_t last_trans; /* the last one that was counted; may be none any more */
 	struct tagset *tagsets;
 	struct index tagset_index;
 	uint32_t ntagsets;
@@ -313,31 +314,44 @@ static uint32_t next_ordinal(struct points *p, const struct flow_key *tags, uint
 	return 0;
 }
 
-/* The sum that has want's tags, key fields and text; made where there is none. */
+static bool transaction_is(const struct points *p, const struct transaction_sum *s,
+			   const struct transaction_sum *want, const void *text)
+{
+	return flow_key_equal(&s->tags, &want->tags) && s->code == want->code &&
+	       s->qtype == want->qtype && s->method == want->method &&
+	       s->version == want->version && s->truncated == want->truncated &&
+	       s->has_question == want->has_question && s->text_len == want->text_len &&
+	       !memcmp(p->text + s->text_at, text, want->text_len);
+}
+
+/* The sum that has want's tags, key fields and text; made where there is none. Often it is that of
+ * the transaction before: then nothing is hashed. */
 static struct transaction_sum *transaction_get(struct points *p, const struct transaction_sum *want,
 					       const void *text)
 {
-	uint64_t tags = tags_hash(p, &want->tags);
-	uint64_t w[4] = {tags, siphash_1_3(&p->key, text, want->text_len),
-			 (uint64_t)(uint32_t)want->code << 32 | (uint64_t)want->qtype << 16 |
-			     (uint64_t)want->method << 8 | want->version,
-			 (uint64_t)want->truncated << 1 | want->has_question};
-	uint32_t hash = (uint32_t)siphash_words(&p->key, w, 4), at, n;
-	struct transaction_sum *s;
+	struct transaction_sum *s = &p->trans[p->last_trans];
+	uint64_t tags, w[4];
+	uint32_t hash, at, n;
 
+	if (p->last_trans < p->ntrans && transaction_is(p, s, want, text))
+		return s;
+	tags = tags_hash(p, &want->tags);
+	w[0] = tags;
+	w[1] = siphash_1_3(&p->key, text, want->text_len);
+	w[2] = (uint64_t)(uint32_t)want->code << 32 | (uint64_t)want->qtype << 16 |
+	       (uint64_t)want->method << 8 | want->version;
+	w[3] = (uint64_t)want->truncated << 1 | want->has_question;
+	hash = (uint32_t)siphash_words(&p->key, w, 4);
 	INDEX_FIND(&p->trans_index, hash, at, n)
 	{
-		s = &p->trans[n];
-		if (flow_key_equal(&s->tags, &want->tags) && s->code == want->code &&
-		    s->qtype == want->qtype && s->method == want->method &&
-		    s->version == want->version && s->truncated == want->truncated &&
-		    s->has_question == want->has_question && s->text_len == want->text_len &&
-		    !memcmp(p->text + s->text_at, text, want->text_len))
-			return s;
+		p->last_trans = n;
+		if (transaction_is(p, &p->trans[n], want, text))
+			return &p->trans[n];
 	}
 	if (p->ntrans == p->config.max_transactions || want->text_len > p->text_size - p->text_used)
 		p->config.full(p->config.full_ctx);
 	n = p->ntrans++;
+	p->last_trans = n;
 	s = &p->trans[n];
 	*s = *want;
 	s->text_at = p->text_used;

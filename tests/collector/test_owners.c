@@ -23,7 +23,15 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-static struct owners *start(double share, uint32_t max_netns)
+/* What the packets would tell. */
+static bool all_over;
+
+static bool is_over(void *ctx, const struct flow_key *key)
+{
+	return ctx == &all_over && key && all_over;
+}
+
+static struct owners *start_queue(double share, uint32_t max_netns, uint32_t max_queue)
 {
 	const char *reason = netns_enter();
 	struct owners_config c;
@@ -36,9 +44,17 @@ static struct owners *start(double share, uint32_t max_netns)
 	owners_config_default(&c);
 	c.cpu_share = share;
 	c.max_netns = max_netns;
-	c.max_queue = 64;
+	c.max_queue = max_queue;
 	c.rescan_ns = 1;
+	c.over = is_over;
+	c.over_ctx = &all_over;
+	all_over = false;
 	return CHECK(owners_new(&o, &c) == 0) ? o : NULL;
+}
+
+static struct owners *start(double share, uint32_t max_netns)
+{
+	return start_queue(share, max_netns, 64);
 }
 
 static int tcp_socket(const char *addr, uint16_t port, bool server)
@@ -540,6 +556,121 @@ static void test_many(void)
 	owners_free(o);
 }
 
+struct answers {
+	uint32_t owner;
+	unsigned int all, final, listener;
+};
+
+static void count_answer(void *ctx, const struct flow_key *key, int end, uint32_t owner, bool final)
+{
+	struct answers *a = ctx;
+
+	(void)key, (void)end;
+	a->all++;
+	a->final += final;
+	a->listener += owner == a->owner;
+}
+
+static void add_many(struct owners *o, int n, uint64_t t)
+{
+	struct flow_key k;
+	int i;
+
+	for (i = 0; i < n; i++) {
+		k = key_of("127.0.0.1", 7112, "127.0.0.1", (uint16_t)(20000 + i), PROTO_TCP);
+		CHECK(owners_add(o, &k, 1, t));
+	}
+}
+
+/* The first turn of this test may find that a list of listeners does not pay: lookups are as cheap
+ * on a quiet host. So many pay anywhere. */
+enum { CONNECTIONS = 4096 };
+
+/* A busy server's connections that are over before it is their turn: one list tells whose they
+ * were, and none is asked for. */
+static void test_server(void)
+{
+	struct owners *o = start_queue(1, 1, CONNECTIONS);
+	struct owners_stats s, before;
+	struct answers got;
+	struct owners_request r;
+	uint64_t t = now_ns();
+	int l;
+
+	if (!o)
+		return;
+	l = tcp_socket("0.0.0.0", 7112, true);
+	scan(o, 1);
+	t = now_ns();
+	r = request(PROTO_TCP, "127.0.0.1", 7112, "127.0.0.1", 9);
+	owners_resolve(o, &r, 1, t);
+	CHECK_INT(r.result, OWNERS_LISTENER);
+	memset(&got, 0, sizeof(got));
+	got.owner = r.owner;
+	owners_stats(o, &before);
+	add_many(o, CONNECTIONS, t);
+	all_over = true;
+	owners_work(o, t, count_answer, &got);
+	owners_stats(o, &s);
+	CHECK_INT(got.final, CONNECTIONS);
+	CHECK_INT(got.listener, CONNECTIONS);
+	CHECK_INT(s.over - before.over, CONNECTIONS);
+	CHECK_INT(s.queued, 0);
+	CHECK_INT(s.lookups - before.lookups, 0);
+	CHECK_INT(s.dumps - before.dumps, 0);
+	/* not known to be over: asked for in their turn, and gone then */
+	all_over = false;
+	memset(&got, 0, sizeof(got));
+	got.owner = r.owner;
+	add_many(o, CONNECTIONS, t + 200 * 1000000ULL);
+	owners_work(o, t + 200 * 1000000ULL, count_answer, &got);
+	CHECK_INT(got.listener, CONNECTIONS);
+	CHECK_INT(got.final, 0);
+	owners_work(o, t + 211 * 1000000ULL, count_answer, &got);
+	owners_stats(o, &s);
+	CHECK_INT(got.final, CONNECTIONS);
+	CHECK_INT(s.queued, 0);
+	CHECK(s.dumps > before.dumps || s.lookups > before.lookups);
+	close(l);
+	owners_free(o);
+}
+
+/* Two processes that listen alike: no list can tell which of them it was. */
+static void test_alike(void)
+{
+	struct owners *o = start_queue(1, 1, CONNECTIONS);
+	struct owners_stats s, before;
+	struct sockaddr_in a;
+	struct answers got;
+	uint64_t t;
+	int fd[2], i, yes = 1;
+
+	if (!o)
+		return;
+	memset(&a, 0, sizeof(a));
+	a.sin_family = AF_INET;
+	a.sin_port = htons(7112);
+	for (i = 0; i < 2; i++) {
+		fd[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		setsockopt(fd[i], SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes));
+		CHECK(bind(fd[i], (void *)&a, sizeof(a)) == 0 && listen(fd[i], 4) == 0);
+	}
+	scan(o, 1);
+	t = now_ns();
+	owners_stats(o, &before);
+	add_many(o, CONNECTIONS, t);
+	all_over = true;
+	memset(&got, 0, sizeof(got));
+	owners_work(o, t, count_answer, &got);
+	owners_stats(o, &s);
+	CHECK_INT(s.over - before.over, 0);
+	CHECK(s.dumps > before.dumps || s.lookups > before.lookups);
+	CHECK_INT(got.all, CONNECTIONS);
+	close(fd[0]);
+	close(fd[1]);
+	owners_free(o);
+}
+
 TEST_MAIN({"own", test_own}, {"udp", test_udp}, {"forked", test_forked}, {"short", test_short},
 	  {"queue", test_queue}, {"cycle", test_cycle}, {"namespaces", test_namespaces},
-	  {"many", test_many})
+	  {"many", test_many}, {"a busy server", test_server}, {"two alike", test_alike})

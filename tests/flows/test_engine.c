@@ -587,7 +587,9 @@ static void test_owners_at_once(void)
 	c.sink.put = count_owned;
 	c.sink.end = no_end;
 	script_init(&s, script_engine(&c), PROTO_TCP, 8080);
+	CHECK(!engine_has_local(s.e, &all.addr));
 	CHECK_INT(engine_set_local(s.e, &all, 1), 0);
+	CHECK(engine_has_local(s.e, &all.addr));
 	for (i = 0; i < 5; i++) {
 		script_play(&s, "c S 0; +1 s SA 0 1; c A 1 1; c FA . .; s FA . .; c A . .");
 		s.isn[0] += 100000;
@@ -603,6 +605,39 @@ static void test_owners_at_once(void)
 	engine_free(s.e);
 }
 
+/* Over at both sides: its socket is nobody's. */
+static void test_over(void)
+{
+	static struct script s;
+	struct engine_config c;
+	struct record r;
+	struct flow_key k;
+
+	script_config(&c, &r);
+	script_init(&s, script_engine(&c), PROTO_TCP, 7777);
+	script_key(&k, &s);
+	CHECK(!engine_flow_is_over(s.e, &k)); /* no such flow */
+	script_play(&s, "c S 0 0; s SA 0 1; c A 1 1; c PA 1 1 100; c FA . .");
+	CHECK(!engine_flow_is_over(s.e, &k)); /* the server may go on */
+	script_play(&s, "s FA . .; c A . .");
+	CHECK(engine_flow_is_over(s.e, &k));
+	s.isn[0] += 100000; /* the same ports, another connection */
+	s.isn[1] += 100000;
+	script_play(&s, "+2000 c S 0 0; s SA 0 1; c A 1 1");
+	CHECK(!engine_flow_is_over(s.e, &k));
+	script_play(&s, "c R . .");
+	CHECK(engine_flow_is_over(s.e, &k));
+	engine_free(s.e);
+	record_free(&r);
+	script_config(&c, &r);
+	script_init(&s, script_engine(&c), PROTO_UDP, 53);
+	script_key(&k, &s);
+	script_dns(&s, 0, 1, "a.test", 1, false, 0);
+	CHECK(!engine_flow_is_over(s.e, &k));
+	engine_free(s.e);
+	record_free(&r);
+}
+
 TEST_MAIN({"any interval gives the same sums", test_any_interval},
 	  {"small tables", test_small_tables}, {"time jumps", test_time}, {"silence", test_idle},
 	  {"every frame is accounted for", test_accounting},
@@ -610,6 +645,6 @@ TEST_MAIN({"any interval gives the same sums", test_any_interval},
 	  {"batches on two interfaces", test_batch_on_two_interfaces}, {"batches", test_batches},
 	  {"rules of what is left out", test_exclude_rules}, {"other rules", test_exclude_replaced},
 	  {"a flow left out late", test_exclude_flow}, {"owners at once", test_owners_at_once},
-	  {"a DNS flow left out late", test_exclude_flow_dns},
+	  {"over", test_over}, {"a DNS flow left out late", test_exclude_flow_dns},
 	  {"fragments left out", test_exclude_fragments},
 	  {"configurations that are refused", test_refused_configurations})
