@@ -20,6 +20,7 @@ enum {
 	ATTRIBUTION_CHECKS = 4096,
 	ATTRIBUTION_TOLD = 65536,
 	ATTRIBUTION_WAYS = 4, /* records of a hash, of which the oldest makes room */
+	ATTRIBUTION_LATER = 8192,
 };
 
 /* An end of a connection whose SYN was seen before its packets: being asked for, or answered. */
@@ -37,8 +38,18 @@ struct attribution_told {
 	struct flow_key key;
 	uint64_t time_ns;   /* of frames: when it was told, the last time */
 	uint64_t closed_ns; /* monotonic; 0: open. Soon after, the ports may be another's */
-	uint32_t owner;     /* OWNER_NONE: free */
+	uint32_t owner;
 	uint8_t end;
+	bool at_close; /* by who closed it: it began before time_ns */
+	bool asked;    /* by /proc, not a probe: only says that who closes it is no news */
+};
+
+/* A connection that began a moment ago: probes may tell of its ends before anybody is asked. */
+struct attribution_later {
+	struct flow_key key;
+	uint64_t time_ns; /* of its first frame */
+	uint64_t due_ns;  /* monotonic */
+	unsigned int ends;
 };
 
 struct attribution {
@@ -56,6 +67,12 @@ struct attribution {
 	unsigned int nchecks;
 	/* By a hash likewise; NULL: there are no probes. ATTRIBUTION_TOLD, owned */
 	struct attribution_told *told;
+	/* A few bits of each one's hash, 0: it is free. Records are many and seldom in the CPU's
+	 * cache, these are; most that are looked for are not there. */
+	uint16_t *marks;
+	/* A ring, first come first served; NULL: all are asked for at once. Owned */
+	struct attribution_later *later;
+	unsigned int later_first, nlater;
 	bool
 	    dumped; /* the TCP figures of our own network namespace come from elsewhere (tiers.h) */
 };
@@ -79,13 +96,17 @@ void attribution_syns(struct attribution *a);
 /* Answer what is due; cheap where nothing is. now_ns: monotonic. */
 void attribution_work(struct attribution *a, uint64_t now_ns);
 
-/* From now on probes tell who connects (true), or no longer. Where they tell all that do, the SYNs
- * are not waited for. Without processes.enabled it does nothing. */
-void attribution_probes(struct attribution *a, bool on, bool connects);
+/* From now on probes tell who connects or sends (on), or no longer. Where they tell all that do
+ * (connects), the SYNs are not watched; where they also tell who accepts, at once or when it closes
+ * (accepts), new connections wait 150 ms, but not beyond the cycle's end, before /proc is asked:
+ * most end or are told by then. Without processes.enabled it does nothing. */
+void attribution_probes(struct attribution *a, bool on, bool connects, bool accepts);
 
 /* A probe saw the process at this end, at time_ns (of frames): told to the engine where it has the
- * flow, and known when the flow begins. Its number for KERNEL_OWNER; OWNER_NONE without
- * processes.enabled. The answer stands: none of /proc takes its place.
+ * flow, and known when the flow begins. Its number for KERNEL_OWNER; OWNER_NONE where there is
+ * nothing more to do, or without processes.enabled. The answer stands: none of /proc takes its
+ * place. That of who closes (who->at_close) only counts where nothing was known of the end, but who
+ * listens.
  *
  * Right for each connection, however many have the same ports one after the other, where this is
  * called before the frames of that time are counted (tiers_before_frames()). */

@@ -202,14 +202,10 @@ static const char *filter_use(const struct doctor *d)
 		return "works, but no packets can be had";
 	if (!strcmp(d->tier, "packet"))
 		return "works; the packet tier does without it";
-	if (d->mode == CONF_MODE_SOCKET)
-		return "works; capture.mode socket does without it";
 	if (d->excludes)
 		return "works, but is not used: it knows no rules of capture.exclude";
 	if (d->count_udp == CONF_COUNT_UDP_NEVER)
 		return "works; kernel.count_udp never does without it";
-	if (d->count_udp == CONF_COUNT_UDP_AUTO)
-		return "works, and is taken while there is much UDP (kernel.count_udp)";
 	return "works, but is not used: not all interfaces that are up have Ethernet headers, or "
 	       "a packet ring refused it";
 }

@@ -20,6 +20,7 @@ struct kernel_process {
 	uint32_t pid;
 	char comm[16];      /* 0-terminated */
 	uint64_t cgroup_id; /* of cgroup v2; 0: not known */
+	bool at_close;      /* it closes an accepted connection: had nobody told of it before, it is its */
 };
 
 struct kernel_sink {
@@ -56,8 +57,8 @@ struct kernel_source; /* each source defines its own and casts */
 struct kernel_source_config {
 	const char *btf_path; /* kernel.btf_path; "": the kernel's own, /sys/kernel/btf/vmlinux */
 	bool verbose;         /* -v: the verifier's last lines are wanted */
-	/* For tests: kinds of providers not to be tried, such as "tp_btf raw_tp fentry fexit kprobe
-	 * ringbuf"; NULL: none. */
+	/* For tests: kinds of providers not to be tried, such as "tp_btf raw_tp fentry fexit kprobe state
+	 * ringbuf", or one provider's name, such as "kprobe/ip_send_skb"; NULL: none. */
 	const char *without;
 	bool dumps_only;      /* socket source: not told of closed ones, another source does that */
 	/* A port on 127.0.0.1 that the proof listens at, or to which it tried to connect: what has
@@ -84,6 +85,9 @@ struct kernel_source_ops {
 	size_t (*facts)(const struct kernel_source *s, struct kernel_fact out[KERNEL_FACTS_MOST]);
 	void (*stats)(struct kernel_source *s, struct kernel_source_stats *out);
 	void (*close)(struct kernel_source *s); /* NULL is fine */
+	/* Behind poll(): for how many ms at most fd need not be looked at (pace.h), since what comes
+	 * meanwhile surely has room; 0: look at once. NULL: always at once. */
+	unsigned int (*rest_ms)(const struct kernel_source *s);
 };
 
 extern const struct kernel_source_ops kernel_source_sockets; /* collector/sockets.c */

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "collector/permissions.h"
 #include "collector/probes_message.h"
 #include "collector/probes_plan.h"
 #include "filters/probes.h"
@@ -66,7 +67,7 @@ static bool left_out(const struct probe_set *set, const char *word)
 /* Why none of these can work here; NULL: try. */
 static const char *hopeless(const struct probe_set *set, enum probe_means means, const char *name)
 {
-	if (left_out(set, probe_means_word(means, name)))
+	if (left_out(set, probe_means_word(means, name)) || left_out(set, name))
 		return "left out";
 	if (means == PROBE_MEANS_KPROBE) {
 		if (!OUR_REGISTERS)
@@ -108,12 +109,24 @@ static void rule_out(struct probe_set *set)
 
 /* ---- choice */
 
-static bool by_tracepoint(const struct probe_set *set)
+static bool state_is(const struct probe_set *set, enum probe_means means)
 {
 	int chosen = set->chosen[PROBE_FACT_STATE];
 
-	return chosen >= 0 &&
-	       probe_plans[PROBE_FACT_STATE].providers[chosen].means != PROBE_MEANS_KPROBE;
+	return chosen >= 0 && probe_plans[PROBE_FACT_STATE].providers[chosen].means == means;
+}
+
+static bool by_tracepoint(const struct probe_set *set)
+{
+	return set->chosen[PROBE_FACT_STATE] >= 0 && !state_is(set, PROBE_MEANS_KPROBE);
+}
+
+/* Is it told by the program of PROBE_FACT_STATE? */
+static bool by_state(const struct probe_set *set, enum probe_fact fact)
+{
+	int chosen = set->chosen[fact];
+
+	return chosen >= 0 && probe_plans[fact].providers[chosen].means == PROBE_MEANS_STATE;
 }
 
 static void choose(struct probe_set *set)
@@ -143,6 +156,8 @@ static const struct probe_part *part(const struct probe_set *set, int f, int n)
 	if (c < 0)
 		return NULL;
 	p = &probe_plans[f].providers[c].parts[n];
+	if (by_state(set, (enum probe_fact)f) && n != !state_is(set, PROBE_MEANS_TP_BTF))
+		return NULL;
 	return p->program && !set->state[f][c].part_failed[n] ? p : NULL;
 }
 
@@ -157,7 +172,8 @@ static bool part_failed(struct probe_set *set, int f, int n, const char *why)
 		return false;
 	}
 	s->part_failed[n] = true;
-	snprintf(s->why, sizeof(s->why), "without IPv6 (%s): %s", p->parts[n].function, why);
+	snprintf(s->why, sizeof(s->why), "without %s (%s): %s",
+		 p->means == PROBE_MEANS_STATE ? "resets" : "IPv6", p->parts[n].function, why);
 	return true;
 }
 
@@ -172,6 +188,8 @@ static void set_up(struct probe_set *set)
 	skel->rodata->own_netns = stat("/proc/self/ns/net", &st) ? 0 : (uint32_t)st.st_ino;
 	skel->rodata->registers = OUR_REGISTERS;
 	skel->rodata->use_perf = set->use_perf;
+	skel->rodata->tell_closed = by_state(set, PROBE_FACT_CLOSE);
+	skel->rodata->tell_closers = by_state(set, PROBE_FACT_ACCEPT);
 	skel->rodata->wake_bytes = RING_BYTES / 4;
 	if (set->use_perf) {
 		bpf_map__set_type(skel->maps.events, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
@@ -270,7 +288,8 @@ static struct bpf_link *attach(struct probe_set *set, const struct probe_provide
 		return NULL;
 	if (provider->means == PROBE_MEANS_KPROBE)
 		link = bpf_program__attach_kprobe(program, p->returns, p->function);
-	else if (provider->means == PROBE_MEANS_RAW_TP)
+	else if (provider->means == PROBE_MEANS_RAW_TP ||
+		 (provider->means == PROBE_MEANS_STATE && !state_is(set, PROBE_MEANS_TP_BTF)))
 		link = bpf_program__attach_raw_tracepoint(program, p->function);
 	else
 		link = bpf_program__attach(program);
@@ -301,8 +320,8 @@ static bool attach_all(struct probe_set *set)
 				snprintf(why, sizeof(why), "cannot be attached to %s here: %s",
 					 p->function, fl_strerror(err));
 			else
-				snprintf(why, sizeof(why), "attaching to %s is refused: %s",
-					 p->function, fl_strerror(err));
+				snprintf(why, sizeof(why), "%sattaching to %s is refused: %s",
+					 probes_message_cause(err), p->function, fl_strerror(err));
 			if (!part_failed(set, f, n, why)) {
 				good = false;
 				break; /* the other facts still say what works */
@@ -329,6 +348,7 @@ int probe_set_attach(struct probe_set *set, char why[KERNEL_WHY_SIZE])
 	char reason[PROBE_WHY];
 	int err = -ENOENT;
 
+	permissions_raise_memlock();
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL); /* libbpf 0.8 as 1.0: NULL and errno */
 	rule_out(set);
 	while (set->loads < LOADS_MOST) {
@@ -349,7 +369,9 @@ int probe_set_attach(struct probe_set *set, char why[KERNEL_WHY_SIZE])
 		probe_set_unload(set);
 		err = -ENOENT;
 	}
-	probe_set_why(set, PROBE_FACT_STATE, why);
+	/* the host's own refusal says more than what became of each program by it */
+	if (!probes_message_host(err, why))
+		probe_set_why(set, PROBE_FACT_STATE, why);
 	return err;
 }
 
@@ -367,7 +389,8 @@ const char *probe_set_provider(const struct probe_set *set, enum probe_fact fact
 {
 	if (!set->skel)
 		return NULL;
-	if (fact == PROBE_FACT_LISTEN && by_tracepoint(set))
+	if ((fact == PROBE_FACT_LISTEN && by_tracepoint(set)) ||
+	    (fact == PROBE_FACT_CLOSE && by_state(set, fact)))
 		fact = PROBE_FACT_STATE;
 	return set->chosen[fact] < 0 ? NULL : probe_plans[fact].providers[set->chosen[fact]].name;
 }

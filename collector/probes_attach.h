@@ -22,8 +22,9 @@ struct bpf_link;
 
 /* In the order of importance; the first is the one that must be there. */
 enum probe_fact {
-	PROBE_FACT_STATE, /* connect, established, close */
+	PROBE_FACT_STATE, /* connect, established */
 	PROBE_FACT_ACCEPT,
+	PROBE_FACT_CLOSE,
 	PROBE_FACT_RETURN, /* the errno of a connect() that fails at once */
 	PROBE_FACT_LISTEN,
 	PROBE_FACT_BIND,

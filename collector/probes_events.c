@@ -48,7 +48,7 @@ static void set_figures(struct kernel_sample *s, const struct probe_event *e)
 		s->has |= KERNEL_ESTABLISHED;
 }
 
-static void set_facts(struct kernel_sample *s, const struct probe_event *e, int64_t offset_ns)
+static void set_facts(struct kernel_sample *s, const struct probe_event *e)
 {
 	bool ours = !(e->flags & PROBE_OTHER_NETNS);
 
@@ -66,10 +66,10 @@ static void set_facts(struct kernel_sample *s, const struct probe_event *e, int6
 		if (!ours)
 			break;
 		s->has = KERNEL_ESTABLISHED;
-		s->established_ns = e->established_ns + (uint64_t)offset_ns;
+		s->established_ns = s->time_ns;
 		break;
-	case PROBE_ACCEPT:
-		s->has = ours ? KERNEL_ESTABLISHED : 0;
+	case PROBE_ACCEPT: /* what is closed was told established before */
+		s->has = ours && !(e->flags & PROBE_AT_CLOSE) ? KERNEL_ESTABLISHED : 0;
 		break;
 	case PROBE_CLOSE:
 		if (!ours)
@@ -97,12 +97,15 @@ bool probes_event_sample(const struct probe_event *e, int64_t offset_ns, bool pi
 	s->end = (uint8_t)flow_key_make(&s->key, &local, &remote, t->local_port, t->remote_port,
 					t->protocol);
 	s->time_ns = e->time_ns + (uint64_t)offset_ns;
-	set_facts(s, e, offset_ns);
+	set_facts(s, e);
 	memset(who, 0, sizeof(*who));
+	if (!e->pid)
+		return true;
 	who->pid = pid_foreign ? 0 : e->pid;
 	memcpy(who->comm, e->comm, sizeof(who->comm));
 	who->comm[sizeof(who->comm) - 1] = 0;
 	who->cgroup_id = e->cgroup_id;
+	who->at_close = e->flags & PROBE_AT_CLOSE;
 	return true;
 }
 
@@ -143,11 +146,16 @@ static void tell(struct probes *p, const struct probe_event *e)
 		p->sink.sample(p->sink.ctx, &s, who.pid || who.comm[0] ? &who : NULL);
 }
 
+/* A perf buffer rounds sizes up: what a short event has behind its end is nothing. */
 static int take(struct probes *p, const void *data, size_t size)
 {
 	struct probe_event e;
 
-	if (size >= sizeof(e)) {
+	if (size < sizeof(e) && size >= PROBE_EVENT_SHORT) {
+		memset((char *)&e + PROBE_EVENT_SHORT, 0, sizeof(e) - PROBE_EVENT_SHORT);
+		memcpy(&e, data, PROBE_EVENT_SHORT);
+		tell(p, &e);
+	} else if (size >= sizeof(e)) {
 		memcpy(&e, data, sizeof(e));
 		tell(p, &e);
 	}

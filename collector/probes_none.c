@@ -50,5 +50,5 @@ static void none_close(struct kernel_source *s)
 }
 
 const struct kernel_source_ops kernel_source_probes = {
-    "probe", none_open, none_fd, none_poll, NULL, none_facts, none_stats, none_close,
+    "probe", none_open, none_fd, none_poll, NULL, none_facts, none_stats, none_close, NULL,
 };

@@ -5,6 +5,10 @@
  * BTF, raw_tp (Linux 4.17) takes that of kernel.btf_path, too. fentry and fexit cost less than a
  * kprobe, and much less than a kretprobe. tcp_send_reset only tells of resets by a socket before
  * Linux 6.10, none by a port where nobody listens.
+ *
+ * Further down in a list is what knows less: udp_sendmsg() not the address that a socket sends
+ * from; tcp_destroy_sock not what an aborted connection had counted; tcp_close() not what comes
+ * after it.
  */
 #include "collector/probes_plan.h"
 
@@ -16,6 +20,9 @@
 #define RAW_TP(name, ...)           {PROBE_MEANS_RAW_TP, "raw_tp/" name, {__VA_ARGS__}}
 #define TRAMPOLINE(name, ...)       {PROBE_MEANS_TRAMPOLINE, name, {__VA_ARGS__}}
 #define KPROBE(name, ...)           {PROBE_MEANS_KPROBE, name, {__VA_ARGS__}}
+#define STATE(name, ...)            {PROBE_MEANS_STATE, name, {__VA_ARGS__}}
+#define NOTHING_MORE                {NULL, NULL, false, false}
+#define RESETS(program, name)       {program, name, false, true}
 #define PART(program, name)         {program, name, false, false}
 #define RETURNS(program, name)      {program, name, true, false}
 #define IPV6(program, name)         {program, name, false, true}
@@ -32,8 +39,16 @@ const struct probe_plan probe_plans[PROBE_FACTS] = {
 	{"accept",
 	 {TRAMPOLINE("fexit/inet_csk_accept", PART("accept_fexit", "inet_csk_accept")),
 	  TRAMPOLINE("fexit/inet_csk_accept", PART("accept_arg_fexit", "inet_csk_accept")),
-	  KPROBE("kretprobe/inet_csk_accept", RETURNS("accept_return", "inet_csk_accept"))},
+	  KPROBE("kretprobe/inet_csk_accept", RETURNS("accept_return", "inet_csk_accept")),
+	  STATE("connect's probe, when it is closed", RESETS("closer_btf", "tcp_destroy_sock"),
+		RESETS("closer_raw", "tcp_destroy_sock"))},
 	 "who accepted is found by sock_diag and /proc"},
+    [PROBE_FACT_CLOSE] =
+	{"close",
+	 {STATE("connect's probe", NOTHING_MORE),
+	  RAW_TP("tcp_destroy_sock", PART("destroy_raw", "tcp_destroy_sock")),
+	  KPROBE("kprobe/tcp_close", PART("close_kprobe", "tcp_close"))},
+	 "the last figures of connections come from sock_diag destroy, or are missing"},
     [PROBE_FACT_RETURN] =
 	{"connect_return",
 	 {TRAMPOLINE("fexit/tcp_v4_connect", PART("connect4_fexit", "tcp_v4_connect"),
@@ -58,12 +73,16 @@ const struct probe_plan probe_plans[PROBE_FACTS] = {
 					 PART("udp_sent4_fentry", "ip_send_skb"),
 					 IPV6("udp_sent6_fentry", "ip6_send_skb")),
 			      KPROBE("kprobe/ip_send_skb", PART("udp_sent4_kprobe", "ip_send_skb"),
-				     IPV6("udp_sent6_kprobe", "ip6_send_skb"))},
+				     IPV6("udp_sent6_kprobe", "ip6_send_skb")),
+			      KPROBE("kprobe/udp_sendmsg", PART("udp_sends4_kprobe", "udp_sendmsg"),
+				     IPV6("udp_sends6_kprobe", "udpv6_sendmsg"))},
 			     "who sends datagrams is found by sock_diag and /proc"},
     [PROBE_FACT_UDP_RECEIVED] =
 	{"udp_receive",
 	 {TRAMPOLINE("fentry/skb_consume_udp", PART("udp_received_fentry", "skb_consume_udp")),
-	  KPROBE("kprobe/skb_consume_udp", PART("udp_received_kprobe", "skb_consume_udp"))},
+	  KPROBE("kprobe/skb_consume_udp", PART("udp_received_kprobe", "skb_consume_udp")),
+	  KPROBE("kretprobe/__skb_recv_udp", PART("udp_takes_enter", "__skb_recv_udp"),
+		 RETURNS("udp_takes_return", "__skb_recv_udp"))},
 	 "who receives datagrams is found by sock_diag and /proc"},
     [PROBE_FACT_RETRANSMIT] =
 	{"retransmit",
@@ -99,6 +118,8 @@ const char *probe_means_word(enum probe_means means, const char *provider)
 		return "kprobe";
 	case PROBE_MEANS_TRAMPOLINE:
 		return strncmp(provider, "fexit", 5) ? "fentry" : "fexit";
+	case PROBE_MEANS_STATE:
+		return "state";
 	case PROBE_MEANS_NONE:
 		break;
 	}

@@ -13,13 +13,16 @@ enum probe_means {
 	PROBE_MEANS_RAW_TP,
 	PROBE_MEANS_TRAMPOLINE, /* fentry, fexit: Linux 5.5, and on arm64 6.0 */
 	PROBE_MEANS_KPROBE,
+	/* The program of PROBE_FACT_STATE tells it, and for the rest there is a tracepoint: its first
+	 * part is of tp_btf, its second of raw_tp; the one that PROBE_FACT_STATE has, too. */
+	PROBE_MEANS_STATE,
 };
 
 struct probe_part {
 	const char *program;  /* its name in filters/probes.bpf.c; NULL ends the list */
 	const char *function; /* of the kernel, or the tracepoint's name */
 	bool returns;         /* a kprobe at its end */
-	bool optional;        /* of IPv6, which may not be there */
+	bool optional;        /* of IPv6, or resets: the provider does without */
 };
 
 struct probe_provider {

@@ -46,9 +46,9 @@ static const struct {
 	enum probe_fact fact;
 	uint32_t seen;
 } wanted[] = {
-    {PROBE_FACT_STATE,
-     SEEN_CONNECT | SEEN_ESTABLISHED | SEEN_CLIENT_CLOSE | SEEN_SERVER_CLOSE | SEEN_REFUSED},
+    {PROBE_FACT_STATE, SEEN_CONNECT | SEEN_ESTABLISHED | SEEN_REFUSED},
     {PROBE_FACT_ACCEPT, SEEN_ACCEPT},
+    {PROBE_FACT_CLOSE, SEEN_CLIENT_CLOSE | SEEN_SERVER_CLOSE},
     {PROBE_FACT_RETURN, SEEN_RETURN},
     {PROBE_FACT_LISTEN, SEEN_LISTEN},
     {PROBE_FACT_BIND, SEEN_BIND},
@@ -62,7 +62,8 @@ struct probe_proof {
 	int listener, client, server, refuser, udp, asker;
 	uint64_t counts[PROBE_COUNTS]; /* before */
 	uint32_t seen;
-	uint32_t pid; /* ours, as the kernel says */
+	uint32_t pid;  /* ours, as the kernel says */
+	bool confused; /* the end that connected was told to have accepted */
 };
 
 /* ---- connections */
@@ -235,7 +236,9 @@ static void connection_event(struct probe_proof *f, const struct probe_event *e,
 			f->pid = e->pid;
 		break;
 	case PROBE_ACCEPT:
-		f->seen |= client ? 0 : SEEN_ACCEPT;
+		/* the client closes first */
+		f->confused = f->confused || client;
+		f->seen |= f->confused || !e->pid ? 0 : SEEN_ACCEPT;
 		break;
 	case PROBE_CLOSE:
 		if (client && figures_right(e, CLIENT_SENDS, SERVER_SENDS))
@@ -269,7 +272,7 @@ void probes_proof_event(struct probes *p, const struct probe_event *e)
 
 static bool datagram_seen(struct probes *p, uint16_t local, uint16_t remote)
 {
-	static const uint8_t one[4] = {127, 0, 0, 1};
+	static const uint8_t one[4] = {127, 0, 0, 1}, any[4];
 	struct probe_tuple t;
 	struct ip_addr a;
 
@@ -281,6 +284,10 @@ static bool datagram_seen(struct probes *p, uint16_t local, uint16_t remote)
 	t.remote_port = remote;
 	t.family = AF_INET;
 	t.protocol = IPPROTO_UDP;
+	if (probes_datagrams_known(p, &t))
+		return true;
+	addr_from_v4(&a, any); /* of a socket that is bound to no address */
+	memcpy(t.local, a.b, sizeof(t.local));
 	return probes_datagrams_known(p, &t);
 }
 

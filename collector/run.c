@@ -21,8 +21,10 @@
 #include "collector/attribution.h"
 #include "collector/ifaces.h"
 #include "collector/notify.h"
+#include "collector/pace.h"
 #include "collector/pipeline.h"
 #include "collector/reload.h"
+#include "collector/repair.h"
 #include "collector/source.h"
 #include "collector/source_ring.h"
 #include "collector/status.h"
@@ -43,6 +45,10 @@ enum {
 	 * the engine is told a time that is older by this, so that they come before their cycle's
 	 * end. */
 	LATE_MS = 2 * RING_RETIRE_MS,
+	/* SYNs are looked at one by one where they are few: their processes may end in a moment.
+	 * Where there are many, so are those that are asked for together; 200 and more have room.
+	 */
+	SYN_REST_MS = 4,
 };
 
 struct run {
@@ -54,9 +60,11 @@ struct run {
 	struct watches watches;
 	struct frame_sink frames; /* of the watches */
 	struct tiers tiers;
+	struct repair repair;
 	struct ring_bpf_config ring; /* of the options */
 	struct status *status;       /* NULL: nobody can ask */
 	struct notify notify;
+	struct pace syns; /* of r->who.syn_fd */
 	char host[OPTIONS_HOST_SIZE];
 	uint64_t tick_ns, next_tick_ns, stop_ns; /* monotonic; stop_ns 0: until a signal */
 	uint64_t drops_told;
@@ -279,6 +287,44 @@ static void tiers_settings(struct run *r, struct tiers_config *c)
 	c->ring = r->p.excludes.n ? NULL : &r->ring;
 }
 
+static bool rings_dropping(void *ctx)
+{
+	return watches_dropping(&((const struct run *)ctx)->watches);
+}
+
+static uint64_t rings_drops(void *ctx)
+{
+	struct source_stats sum;
+
+	watches_stats(&((struct run *)ctx)->watches, &sum);
+	return sum.dropped_kernel;
+}
+
+static uint64_t rings_read_until_ns(void *ctx)
+{
+	return watches_read_until_ns(&((const struct run *)ctx)->watches);
+}
+
+static bool is_narrowed(void *ctx)
+{
+	return ((const struct run *)ctx)->tiers.narrowed;
+}
+
+static void repair_start(struct run *r)
+{
+	struct repair_config c = {.sockets = &kernel_source_sockets,
+				  .engine = r->p.engine,
+				  .proc = "/proc",
+				  .narrow = r->o->conf.kernel.narrow,
+				  .dropping = rings_dropping,
+				  .drops = rings_drops,
+				  .read_until_ns = rings_read_until_ns,
+				  .needless = is_narrowed,
+				  .ctx = r};
+
+	repair_init(&r->repair, &c);
+}
+
 static int start(struct run *r)
 {
 	struct tiers_config tiers;
@@ -312,6 +358,7 @@ static int start(struct run *r)
 		return err;
 	attribution_listeners(&r->who);
 	tiers_start(&r->tiers, monotonic_ns());
+	repair_start(r);
 	open_status(r);
 	return 0;
 }
@@ -336,6 +383,7 @@ static void tick(struct run *r, uint64_t now_ns)
 	enrich_poll(&r->p.stages->enrich);
 	pipeline_poll(&r->p);
 	tiers_tick(&r->tiers, now_ns);
+	repair_tick(&r->repair, now_ns);
 	engine_tick(r->p.engine, realtime_ns() - LATE_MS * NS_PER_MS);
 	tell_drops(r);
 }
@@ -352,8 +400,12 @@ static int wait_ms(const struct run *r, uint64_t now_ns)
 		until_ns = notify_due_ns(&r->notify);
 	if (r->who.work_ns && r->who.work_ns < until_ns)
 		until_ns = r->who.work_ns;
+	if (r->syns.until_ns && r->syns.until_ns < until_ns)
+		until_ns = r->syns.until_ns;
 	if (tiers_due_ns(&r->tiers) < until_ns)
 		until_ns = tiers_due_ns(&r->tiers);
+	if (repair_due_ns(&r->repair) < until_ns)
+		until_ns = repair_due_ns(&r->repair);
 	return until_ns <= now_ns ? 0 : (int)((until_ns - now_ns) / NS_PER_MS) + 1;
 }
 
@@ -367,7 +419,7 @@ static nfds_t gather(const struct run *r, struct pollfd *fds)
 	memset(fds, 0, FIRST_RING * sizeof(*fds));
 	fds[0].fd = signal_pipe[0];
 	fds[1].fd = ifaces_fd(r->ifs);
-	fds[2].fd = r->who.syn_fd;
+	fds[2].fd = r->syns.until_ns ? -1 : r->who.syn_fd;
 	for (i = 0; i < FIRST_STATUS; i++)
 		fds[i].events = POLLIN;
 	status_gather(r->status, fds + FIRST_STATUS);
@@ -438,6 +490,20 @@ static bool take_signals(struct run *r)
 	return false;
 }
 
+/* The SYN watch is ready, or has rested. */
+static void take_syns(struct run *r, bool ready)
+{
+	uint64_t now_ns = monotonic_ns();
+
+	/* behind a rest it is read where poll() then says so: an empty one is asked for nothing */
+	(void)pace_is_over(&r->syns, now_ns);
+	if (!ready)
+		return;
+	attribution_syns(&r->who);
+	attribution_work(&r->who, now_ns);
+	pace_read(&r->syns, now_ns, SYN_REST_MS);
+}
+
 /* Until a signal or the end of --duration: 0; negative where it cannot go on. */
 static int loop(struct run *r)
 {
@@ -462,11 +528,8 @@ static int loop(struct run *r)
 		}
 		/* Who it was first, while the process is there. */
 		tiers_read(&r->tiers, fds + FIRST_TIER);
+		take_syns(r, fds[2].revents != 0);
 		/* Rings before interfaces: one that went may have left frames. */
-		if (fds[2].revents) {
-			attribution_syns(&r->who);
-			attribution_work(&r->who, monotonic_ns());
-		}
 		err = watches_read(&r->watches, fds + FIRST_RING);
 		if (!err && fds[1].revents)
 			err = follow_host(r);
@@ -474,6 +537,7 @@ static int loop(struct run *r)
 		now_ns = monotonic_ns();
 		attribution_work(&r->who, now_ns);
 		tiers_work(&r->tiers, now_ns);
+		repair_work(&r->repair, now_ns);
 		if (!err && now_ns >= r->next_tick_ns)
 			tick(r, now_ns);
 		if (r->p.error == -EPIPE)
@@ -538,6 +602,7 @@ int command_run(const struct options *o)
 		notify_stopping(&r.notify);
 		watches_drain(&r.watches);
 		tiers_finish(&r.tiers);
+		repair_finish(&r.repair);
 		if (pipeline_finish(&r.p, realtime_ns(), r.o->conf.sending.stop_timeout_ns,
 				    r.o->stats))
 			failed = true;
@@ -546,6 +611,7 @@ int command_run(const struct options *o)
 	notify_close(&r.notify);
 	status_close(r.status);
 	watches_close(&r.watches);
+	repair_close(&r.repair);
 	tiers_close(&r.tiers);
 	ifaces_free(r.ifs);
 	attribution_close(&r.who);

@@ -42,7 +42,8 @@ static void on_sample(void *ctx, const struct kernel_sample *s, const struct ker
 	}
 	if ((x.has & KERNEL_CLOSED) && t->c.who)
 		attribution_closed(t->c.who, &s->key, s->end);
-	kernel_queue_add(t->queue, &x, monotonic_ns());
+	if (x.has)
+		kernel_queue_add(t->queue, &x, monotonic_ns());
 }
 
 static void on_due(void *ctx, const struct kernel_sample *s)
@@ -148,12 +149,12 @@ static void close_source(struct tiers_source *x)
 	x->closed.resets_received += one.resets_received;
 	x->ops->close(x->s);
 	x->s = NULL;
+	memset(&x->pace, 0, sizeof(x->pace));
 }
 
-/* One program tells of all states of a connection: how connect() ended, and the last figures. */
 static bool probes_close(const struct tiers *t)
 {
-	return knows(&t->probes, "connect");
+	return knows(&t->probes, "close");
 }
 
 bool tiers_can_narrow(const struct tiers *t)
@@ -175,10 +176,11 @@ static void settle_tier(struct tiers *t)
 		close_source(&t->sockets);
 	}
 	if (t->c.who) {
-		attribution_probes(t->c.who, t->probes.s != NULL, probes_close(t));
+		attribution_probes(t->c.who, t->probes.s != NULL, knows(&t->probes, "connect"),
+				   knows(&t->probes, "accept"));
 		t->c.who->dumped = knows(&t->sockets, "counters");
 	}
-	engine_set_connect_errors(t->c.engine, probes_close(t));
+	engine_set_connect_errors(t->c.engine, knows(&t->probes, "connect"));
 }
 
 static const char *const names[] = {"packet", "socket", "probe"};
@@ -282,9 +284,17 @@ static void source_died(struct tiers *t, struct tiers_source *x, const char why[
 static void read_source(struct tiers *t, struct tiers_source *x)
 {
 	char why[KERNEL_WHY_SIZE] = "";
+	unsigned int rest_ms;
 
-	if (x->s && x->ops->poll(x->s, why))
+	if (!x->s)
+		return;
+	if (x->ops->poll(x->s, why)) {
 		source_died(t, x, why);
+		return;
+	}
+	rest_ms = x->ops->rest_ms ? x->ops->rest_ms(x->s) : 0;
+	if (rest_ms)
+		pace_read(&x->pace, monotonic_ns(), rest_ms);
 }
 
 /* An error is told again at the next reading: what it leads to reads the rings, which are being
@@ -303,7 +313,7 @@ void tiers_gather(const struct tiers *t, struct pollfd fds[TIERS_FDS])
 	size_t i;
 
 	for (i = 0; i < TIERS_FDS; i++) {
-		fds[i].fd = all[i]->s ? all[i]->ops->fd(all[i]->s) : -1;
+		fds[i].fd = all[i]->s && !all[i]->pace.until_ns ? all[i]->ops->fd(all[i]->s) : -1;
 		fds[i].events = POLLIN;
 		fds[i].revents = 0;
 	}
@@ -403,6 +413,8 @@ uint64_t tiers_due_ns(const struct tiers *t)
 	due_ns = sooner(due_ns, t->dump_ns);
 	due_ns = sooner(due_ns, t->settle_ns);
 	due_ns = sooner(due_ns, t->listeners_ns);
+	due_ns = sooner(due_ns, t->probes.pace.until_ns);
+	due_ns = sooner(due_ns, t->sockets.pace.until_ns);
 	return sooner(due_ns, t->datagrams_ns);
 }
 
@@ -413,6 +425,10 @@ static bool is_due(uint64_t at_ns, uint64_t now_ns)
 
 void tiers_work(struct tiers *t, uint64_t now_ns)
 {
+	if (pace_is_over(&t->probes.pace, now_ns))
+		read_source(t, &t->probes);
+	if (pace_is_over(&t->sockets.pace, now_ns))
+		read_source(t, &t->sockets);
 	if (t->queue)
 		kernel_queue_work(t->queue, now_ns);
 	if (is_due(t->settle_ns, now_ns))
@@ -469,7 +485,6 @@ void tiers_tick(struct tiers *t, uint64_t now_ns)
 	/* what has no descriptor, or says nothing there of what it lost */
 	read_source(t, &t->probes);
 	read_source(t, &t->sockets);
-	tiers_look_at_udp(t, now_ns);
 	tiers_rings_follow(t);
 	/* The wall clock may have been set: this is where its cycle ends now. */
 	plan_dump(t, now_ns);
@@ -482,7 +497,6 @@ void tiers_tick(struct tiers *t, uint64_t now_ns)
 void tiers_start(struct tiers *t, uint64_t now_ns)
 {
 	t->started = true;
-	tiers_look_at_udp(t, now_ns);
 	tiers_ring_open(t);
 	tiers_rings_follow(t);
 	/* narrowing has taken a list */

@@ -30,6 +30,7 @@
 #include "collector/attribution.h"
 #include "collector/kernel_queue.h"
 #include "collector/kernel_source.h"
+#include "collector/pace.h"
 #include "collector/ring_bpf.h"
 #include "collector/stats.h"
 #include "common/addr.h"
@@ -58,6 +59,9 @@ struct tiers_rings {
 };
 
 struct watches;
+
+/* Does the host forward packets, by proc/sys/net? */
+bool tiers_host_forwards(const char *proc);
 
 /* Those of a run (tiers_watches.c); w is borrowed. */
 void tiers_use_watches(struct tiers_rings *rings, struct watches *w);
@@ -88,6 +92,7 @@ struct tiers_source {
 	unsigned int failures;             /* of its list, one after the other */
 	uint64_t retry_ns;                 /* monotonic: to be opened again; 0: not */
 	unsigned int retries;              /* so far */
+	struct pace pace;                  /* of its descriptor */
 };
 
 struct tiers {
@@ -98,10 +103,6 @@ struct tiers {
 	struct ring_bpf *ring_bpf;
 	char ring_why[KERNEL_WHY_SIZE]; /* why there is no ring_bpf; "": not wanted */
 	bool ring_on;                   /* the rings have it */
-	bool udp_much;                  /* the eBPF filter is worth its cost */
-	unsigned int udp_quiet;         /* ticks with little UDP */
-	uint64_t udp_told;              /* UDP packets, at udp_told_ns */
-	uint64_t udp_told_ns;
 	struct ip_net *nets; /* the host's own addresses; owned */
 	size_t nnets;
 	bool started;
@@ -130,7 +131,8 @@ void tiers_addresses(struct tiers *t, const struct ip_net *nets, size_t n);
 /* Behind watches_follow(): a ring that came may not have taken what the others have. */
 void tiers_rings_changed(struct tiers *t);
 
-/* The sources' descriptors (-1: none), and reading those that are ready. */
+/* The sources' descriptors (-1: none, or it rests: tiers_work() reads it then), and reading those
+ * that are ready. */
 void tiers_gather(const struct tiers *t, struct pollfd fds[TIERS_FDS]);
 void tiers_read(struct tiers *t, const struct pollfd fds[TIERS_FDS]);
 

@@ -27,10 +27,6 @@ void tiers_ring_open(struct tiers *t);
 /* Behind a reload: that filter again, with its settings of now where they have changed. */
 void tiers_ring_resume(struct tiers *t, bool changed);
 
-/* Is there so much UDP that it is to be counted in the kernel (kernel.count_udp: auto)? To be
- * called about once a second, before tiers_rings_follow(). */
-void tiers_look_at_udp(struct tiers *t, uint64_t now_ns);
-
 /* The rings' filters as they are to be now: narrowed or not. */
 void tiers_rings_follow(struct tiers *t);
 

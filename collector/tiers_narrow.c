@@ -20,12 +20,6 @@ enum {
 	DATAGRAMS_MS = 100,      /* between two readings: as often as a ring hands over */
 	DATAGRAMS_LEISURE = 100, /* ... and so many times what the last one cost: 1 % of a CPU */
 	DATAGRAMS_AHEAD_MS = 5,  /* one more before a cycle's end */
-	/* UDP packets a second. The eBPF filter costs each packet of TCP, too, a tenth of a
-	 * microsecond or more (docs/cost.md); to copy and count a UDP packet in user space costs
-	 * several. */
-	UDP_MUCH = 5000,
-	UDP_LITTLE = 1000,
-	UDP_QUIET_TICKS = 30, /* with little UDP: it is not switched to and fro */
 };
 
 /* --- does the host forward? ------------------------------------------------------------------- */
@@ -46,22 +40,27 @@ static bool is_set(const char *proc, const char *name)
 	return value != 0;
 }
 
+bool tiers_host_forwards(const char *proc)
+{
+	return is_set(proc, "ipv4/ip_forward") || is_set(proc, "ipv6/conf/all/forwarding");
+}
+
 /* A host that forwards may translate addresses: the tuples of its packets are then not those of its
  * sockets. */
 static bool is_forwarding(const struct tiers *t)
 {
 	if (t->c.narrow != CONF_NARROW_AUTO)
 		return false;
-	return is_set(t->c.proc, "ipv4/ip_forward") ||
-	       is_set(t->c.proc, "ipv6/conf/all/forwarding");
+	return tiers_host_forwards(t->c.proc);
 }
 
 /* --- the filters ------------------------------------------------------------------------------ */
 
-/* The eBPF filter is there, and the rings can have it. */
+/* The eBPF filter is there, and the rings can have it. A frame of TCP costs no more there than in
+ * the classic one (docs/cost.md), so that nothing else is asked. */
 static bool ring_usable(const struct tiers *t)
 {
-	return t->ring_bpf && t->c.ring && !t->ring_paused && t->udp_much &&
+	return t->ring_bpf && t->c.ring && !t->ring_paused &&
 	       (!t->c.rings.ethernet || t->c.rings.ethernet(t->c.rings.ctx));
 }
 
@@ -266,34 +265,12 @@ void tiers_datagrams(struct tiers *t, uint64_t now_ns)
 		t->datagrams_ns = now_ns + wait_ns;
 }
 
-void tiers_look_at_udp(struct tiers *t, uint64_t now_ns)
-{
-	uint64_t udp =
-	    engine_stats(t->c.engine)->packets_udp + engine_kernel_stats(t->c.engine)->datagrams;
-	uint64_t past_ns = now_ns - t->udp_told_ns, rate;
-
-	if (t->c.count_udp != CONF_COUNT_UDP_AUTO) {
-		t->udp_much = t->c.count_udp == CONF_COUNT_UDP_ALWAYS;
-		return;
-	}
-	if (past_ns < NS_PER_S / 2)
-		return;
-	rate = (udp - t->udp_told) * NS_PER_S / past_ns;
-	t->udp_told = udp;
-	t->udp_told_ns = now_ns;
-	t->udp_quiet = rate < UDP_LITTLE ? t->udp_quiet + 1 : 0;
-	if (rate > UDP_MUCH)
-		t->udp_much = true;
-	else if (t->udp_quiet >= UDP_QUIET_TICKS)
-		t->udp_much = false;
-}
-
 void tiers_ring_open(struct tiers *t)
 {
 	struct ring_bpf_config c;
 
 	if (!t->c.ring || t->c.count_udp == CONF_COUNT_UDP_NEVER || t->ring_bpf ||
-	    t->tier == TIER_PACKET || t->c.mode == CONF_MODE_SOCKET)
+	    t->tier == TIER_PACKET)
 		return;
 	t->ring_why[0] = '\0';
 	c = *t->c.ring;

@@ -29,7 +29,7 @@ typedef struct {
 
 struct in6_addr {
 	union {
-		__u8 u6_addr8[16];
+		__be32 u6_addr32[4];
 	} in6_u;
 };
 
@@ -47,16 +47,24 @@ struct sock_common {
 	unsigned long skc_flags; /* bits of enum sock_flags */
 };
 
+typedef struct {
+	int owned; /* by a process, lock_sock(); not while a softirq has it */
+} socket_lock_t;
+
 struct sock {
 	struct sock_common __sk_common;
+	socket_lock_t sk_lock;
 	int sk_err;
-	__u16 sk_protocol; /* a bit-field of 8 before Linux 5.6 */
+	__u32 sk_max_ack_backlog; /* of listen(); an accepted socket has its listener's */
+	__u8 sk_shutdown;         /* RCV_SHUTDOWN 1, SEND_SHUTDOWN 2 */
+	__u16 sk_protocol;        /* a bit-field of 8 before Linux 5.6 */
 };
 
 /* include/net/inet_sock.h */
 struct inet_sock {
 	struct sock sk;
 	__be16 inet_sport; /* stays when skc_num is cleared */
+	__be32 inet_saddr; /* of what is sent; 0: the route's */
 };
 
 /* include/net/inet_connection_sock.h */
@@ -75,7 +83,8 @@ struct tcp_sock {
 	__u32 total_retrans;
 	__u32 srtt_us; /* times 8; Linux 3.15 */
 	__u32 mdev_us; /* times 4 */
-	__u32 snd_una, write_seq;
+	__u32 snd_una, snd_nxt, write_seq;
+	__u32 rcv_nxt; /* 0 until the other end's SYN has come */
 };
 
 /* include/net/sock.h, Linux 6.10: with it inet_csk_accept() has two arguments, before it four */
@@ -86,6 +95,16 @@ struct proto_accept_arg {
 /* include/linux/net.h */
 struct socket {
 	struct sock *sk;
+};
+
+/* include/linux/socket.h */
+struct msghdr {
+	void *msg_name; /* the kernel's copy of the sockaddr; NULL: none */
+};
+
+/* include/linux/sched.h */
+struct task_struct {
+	unsigned int flags; /* PF_... */
 };
 
 /* include/linux/skbuff.h */

@@ -11,250 +11,90 @@
  * not chosen yet; a connection is established and mostly closed in a softirq, where the current
  * process is anybody.
  */
-#include "filters/kernel_types.h"
-
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
-
-#include "filters/probes.h"
+#include "filters/probes_common.bpf.h"
 
 char program_license[] SEC("license") = "Dual BSD/GPL";
 
-enum {
-	TCP_ESTABLISHED = 1,
-	TCP_SYN_SENT = 2,
-	TCP_SYN_RECV = 3,
-	TCP_CLOSE = 7,
-	TCP_LISTEN = 10,
-	SOCK_DONE = 1 << 1, /* enum sock_flags: set by tcp_fin() alone */
-	INET = 2,
-	INET6 = 10,
-	TCP = 6,
-	UDP = 17,
-	OUR_EINVAL = 22,
-	OUR_EAFNOSUPPORT = 97,
-	OUR_EINPROGRESS = 115,
-	LAST_ERRNO = 133,
-	HURRY_NS = 5000000,
-	LATER_NS = 45000000,
-};
-
-/* Set before loading, and constant for the verifier: what is not used is not even checked. */
-const volatile __u32 own_netns;
-const volatile __u8 use_perf;  /* events is a perf buffer: no ring buffers before Linux 5.8 */
-const volatile __u8 registers; /* enum probe_registers */
-const volatile __u32
-    wake_bytes; /* events that nobody waits for wake the reader when so many wait */
-
-/* In probes_attach.c a perf event array where use_perf. */
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 20);
-} events SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, PROBE_COUNTS);
-	__type(key, __u32);
-	__type(value, __u64);
-} counts SEC(".maps");
-
-struct process {
-	__u64 cgroup_id;
-	__u32 pid;
-	char comm[PROBE_COMM];
-	__u32 unused;
-};
-
-/* Sockets in SYN_SENT: address of the struct sock -> who connects. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 8192);
-	__type(key, __u64);
-	__type(value, struct process);
-} connecting SEC(".maps");
-
-struct call {
-	__u64 sk, addr;
-};
-
-/* Threads within tcp_v4_connect() or tcp_v6_connect(), where only its begin has the arguments. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 2048);
-	__type(key, __u64);
-	__type(value, struct call);
-} calls SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_PERCPU_HASH);
-	__uint(max_entries, 4096);
-	__type(key, struct probe_tuple);
-	__type(value, struct probe_datagrams);
-} datagrams SEC(".maps");
-
-static __always_inline void count(__u32 which)
-{
-	__u64 *n = bpf_map_lookup_elem(&counts, &which);
-
-	if (n)
-		++*n;
-}
-
-/* ---- what a socket says */
-
-/* A member of what `from` points to. direct: the verifier knows the pointer's type (tp_btf, and
- * what helpers return), so that a plain load does; else a helper must read, which costs ten times
- * as much. */
-#define GET(direct, from, member) ((direct) ? (from)->member : BPF_CORE_READ(from, member))
-
-static __always_inline bool is_protocol(struct sock *sk, __u64 protocol)
-{
-	return BPF_CORE_READ_BITFIELD_PROBED(sk, sk_protocol) == protocol;
-}
-
-static __always_inline void map_v4(__u8 out[16], __be32 addr)
-{
-	__u32 *w = (__u32 *)out;
-
-	w[0] = w[1] = 0;
-	w[2] = bpf_htonl(0xffff);
-	w[3] = addr;
-}
-
-static __always_inline void read_tuple(struct probe_tuple *t, struct sock *sk, bool direct)
-{
-	__u16 family = GET(direct, sk, __sk_common.skc_family);
-
-	t->family = (__u8)family;
-	t->protocol = TCP;
-	t->unused = 0;
-	t->local_port = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
-	t->remote_port = bpf_ntohs(GET(direct, sk, __sk_common.skc_dport));
-	if (family == INET6) {
-		BPF_CORE_READ_INTO(&t->local, sk, __sk_common.skc_v6_rcv_saddr);
-		BPF_CORE_READ_INTO(&t->remote, sk, __sk_common.skc_v6_daddr);
-	} else {
-		map_v4(t->local, GET(direct, sk, __sk_common.skc_rcv_saddr));
-		map_v4(t->remote, GET(direct, sk, __sk_common.skc_daddr));
-	}
-}
-
-static __always_inline __u32 read_netns(struct sock *sk, bool direct)
-{
-	if (!bpf_core_field_exists(sk->__sk_common.skc_net.net))
-		return own_netns; /* a kernel without namespaces */
-	return direct ? sk->__sk_common.skc_net.net->ns.inum
-		      : BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
-}
-
-static __always_inline void begin_event(struct probe_event *e, struct sock *sk, __u8 kind,
-					__u32 netns, bool direct)
-{
-	__builtin_memset(e, 0, sizeof(*e));
-	e->time_ns = bpf_ktime_get_ns();
-	e->kind = kind;
-	e->netns = netns;
-	e->flags = netns == own_netns ? 0 : PROBE_OTHER_NETNS;
-	read_tuple(&e->tuple, sk, direct);
-}
-
-static __always_inline void set_current(struct probe_event *e)
-{
-	e->pid = bpf_get_current_pid_tgid() >> 32;
-	e->cgroup_id = bpf_get_current_cgroup_id();
-	bpf_get_current_comm(e->comm, sizeof(e->comm));
-}
-
-static __always_inline void set_process(struct probe_event *e, const struct process *p)
-{
-	e->pid = p->pid;
-	e->cgroup_id = p->cgroup_id;
-	__builtin_memcpy(e->comm, p->comm, sizeof(e->comm));
-}
-
-static __u64 woken_ns;
-
-/* An interrupt and a change of process for each event would cost more than all else. The reader
- * looks again LATER_NS after it was woken, of its own (collector/probes_events.c): what comes
- * before that need not wake it. */
-static __always_inline __u64 wake_flags(const struct probe_event *e, bool hurry)
-{
-	if (e->time_ns - woken_ns > (hurry ? HURRY_NS : LATER_NS)) {
-		woken_ns = e->time_ns;
-		return BPF_RB_FORCE_WAKEUP;
-	}
-	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < wake_bytes ? BPF_RB_NO_WAKEUP
-									  : BPF_RB_FORCE_WAKEUP;
-}
-
-/* hurry: processes may be gone soon. */
-static __always_inline void send(void *ctx, struct probe_event *e, bool hurry)
-{
-	long err;
-
-	if (use_perf)
-		err = bpf_perf_event_output(ctx, &events, BPF_F_CURRENT_CPU, e, sizeof(*e));
-	else
-		err = bpf_ringbuf_output(&events, e, sizeof(*e), wake_flags(e, hurry));
-	/* a perf buffer's own count comes only with the next event that has room */
-	count(err ? PROBE_COUNT_FULL : PROBE_COUNT_EVENTS);
-}
-
-/* ---- states: connect, established, closed, listen */
+/* ---- states: connect, established, closed, listen, and who closes */
 
 static __always_inline void remember(struct sock *sk)
 {
 	__u64 key = (__u64)sk;
-	struct process p = {};
+	struct process p;
 
-	p.pid = bpf_get_current_pid_tgid() >> 32;
 	p.cgroup_id = bpf_get_current_cgroup_id();
+	p.pid = bpf_get_current_pid_tgid() >> 32;
+	p.unused = 0;
 	bpf_get_current_comm(p.comm, sizeof(p.comm));
 	if (bpf_map_update_elem(&connecting, &key, &p, BPF_ANY))
 		count(PROBE_COUNT_MAP_FULL);
 }
 
-static __always_inline void established(void *ctx, struct sock *sk, bool direct)
+/* A socket that was accepted is a copy of the one that listened; one that connects has no backlog.
+ * (listen(fd, 0) makes them look the same: then nothing is said of who has it.) */
+static __always_inline bool is_accepted(struct sock *sk, bool direct)
 {
-	__u32 netns = read_netns(sk, direct);
-	struct process *p;
-	struct probe_event e;
-	__u64 key = (__u64)sk;
-
-	/* also where it was accepted: two ends may connect to each other at the same time */
-	p = bpf_map_lookup_elem(&connecting, &key);
-	if (!p && netns != own_netns)
-		return;
-	begin_event(&e, sk, PROBE_ESTABLISHED, netns, direct);
-	e.established_ns = e.time_ns;
-	if (p) {
-		e.flags |= PROBE_CLIENT;
-		set_process(&e, p);
-		bpf_map_delete_elem(&connecting, &key);
-	}
-	send(ctx, &e, p != NULL);
+	return GET(direct, sk, sk_max_ack_backlog) != 0;
 }
 
-static __always_inline void connect_ended(void *ctx, struct sock *sk, bool direct)
+static __always_inline int established(void *ctx, struct sock *sk, int from, __u32 netns,
+				       bool direct)
 {
-	__u32 sent = BPF_CORE_READ((struct tcp_sock *)sk, segs_out), netns = read_netns(sk, direct);
+	struct probe_event local, *e;
+	struct process *p = NULL;
 	__u64 key = (__u64)sk;
-	struct process *p = bpf_map_lookup_elem(&connecting, &key);
-	int error = BPF_CORE_READ(sk, sk_err);
-	struct probe_event e;
+
+	/* not all that were in SYN_RECV are: two ends may connect to each other at the same time */
+	if (from != TCP_SYN_RECV || !is_accepted(sk, direct))
+		p = bpf_map_lookup_elem(&connecting, &key);
+	if (!p && netns != own_netns)
+		return 0;
+	e = room(&local, PROBE_EVENT_SHORT);
+	if (!e)
+		return no_room();
+	e = there_is(e);
+	set_event(e, PROBE_ESTABLISHED, netns);
+	read_tuple(&e->tuple, sk, GET(direct, sk, __sk_common.skc_num), direct);
+	if (p) {
+		e->flags |= PROBE_CLIENT;
+		set_process(e, p);
+	}
+	send(ctx, e, PROBE_EVENT_SHORT, p != NULL);
+	if (p)
+		bpf_map_delete_elem(&connecting, &key);
+	return 0;
+}
+
+static __always_inline int connect_failed(void *ctx, struct sock *sk, const struct process *p,
+					  int error, bool sent, __u32 netns, bool direct)
+{
+	struct probe_event local, *e;
 
 	/* without an errno: its process gave it up, or connect() itself returns it (call_failed) */
-	if (error > 0 || (sent && netns == own_netns)) {
-		begin_event(&e, sk, error > 0 ? PROBE_CONNECT_FAILED : PROBE_CLOSE, netns, direct);
-		e.flags |= PROBE_CLIENT | (sent ? 0 : PROBE_NO_PACKET);
-		e.state = TCP_SYN_SENT;
-		e.error = error > 0 ? error : 0;
-		if (p)
-			set_process(&e, p);
-		send(ctx, &e, true);
-	}
+	if (error <= 0 && (!sent || netns != own_netns))
+		return 0;
+	e = room(&local, PROBE_EVENT_SHORT);
+	if (!e)
+		return no_room();
+	e = there_is(e);
+	set_event(e, error > 0 ? PROBE_CONNECT_FAILED : PROBE_CLOSE, netns);
+	read_tuple(&e->tuple, sk, sport_of(sk), direct);
+	e->flags |= PROBE_CLIENT | (sent ? 0 : PROBE_NO_PACKET);
+	e->state = TCP_SYN_SENT;
+	e->error = error > 0 ? error : 0;
+	if (p)
+		set_process(e, p);
+	send(ctx, e, PROBE_EVENT_SHORT, true);
+	return 0;
+}
+
+static __always_inline void connect_ended(void *ctx, struct sock *sk, __u32 netns, bool direct)
+{
+	__u32 sent = BPF_CORE_READ((struct tcp_sock *)sk, segs_out);
+	__u64 key = (__u64)sk;
+	struct process *p = bpf_map_lookup_elem(&connecting, &key);
+
+	connect_failed(ctx, sk, p, GET(direct, sk, sk_err), sent != 0, netns, direct);
 	if (p)
 		bpf_map_delete_elem(&connecting, &key);
 }
@@ -269,56 +109,130 @@ static __always_inline void read_figures(struct probe_event *e, const struct tcp
 	e->retransmits = GET(direct, tp, total_retrans);
 	e->srtt_us = GET(direct, tp, srtt_us);
 	e->mdev_us = GET(direct, tp, mdev_us);
+	e->unused2 = 0;
 	if (bpf_core_field_exists(tp->bytes_sent))
 		e->bytes_sent = GET(direct, tp, bytes_sent) - GET(direct, tp, bytes_retrans);
 	else /* a FIN that was acknowledged is in bytes_acked */
 		e->bytes_sent =
 		    e->bytes_acked - (e->bytes_acked &&
 				      GET(direct, tp, snd_una) == GET(direct, tp, write_seq) &&
-				      e->state != TCP_ESTABLISHED && e->state != 8);
+				      e->state != TCP_ESTABLISHED && e->state != TCP_CLOSE_WAIT);
 }
 
-static __always_inline void closed(void *ctx, struct sock *sk, int state, bool direct)
+/* queued: what is still to be sent counts as sent. */
+static __always_inline int closed(void *ctx, struct sock *sk, int state, bool queued, bool direct)
 {
 	struct tcp_sock *tp = direct ? bpf_skc_to_tcp_sock(sk) : (struct tcp_sock *)sk;
-	__u32 netns = read_netns(sk, direct);
-	struct probe_event e;
+	struct probe_event local, *e;
 
-	if (!tp || netns != own_netns)
-		return;
-	begin_event(&e, sk, PROBE_CLOSE, netns, direct);
-	e.state = (__u8)state;
+	if (!tp)
+		return 0;
+	e = room(&local, sizeof(*e));
+	if (!e)
+		return no_room();
+	e = there_is(e);
+	set_event(e, PROBE_CLOSE, own_netns);
+	read_tuple(&e->tuple, sk,
+		   direct ? bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport) : sport_of(sk), direct);
+	e->state = (__u8)state;
 	if (GET(direct, sk, __sk_common.skc_flags) & SOCK_DONE)
-		e.flags |= PROBE_FIN_RECEIVED;
-	read_figures(&e, tp, direct);
-	send(ctx, &e, false);
+		e->flags |= PROBE_FIN_RECEIVED;
+	read_figures(e, tp, direct);
+	if (queued)
+		e->bytes_sent += BPF_CORE_READ(tp, write_seq) - BPF_CORE_READ(tp, snd_nxt);
+	send(ctx, e, sizeof(*e), false);
+	return 0;
+}
+
+/* A process has the socket and it is this one: no softirq that interrupts it, which would wait for
+ * its owner. Kernel threads (NFS, a worker that closes for another) are nobody. */
+static __always_inline bool process_has(struct sock *sk, bool direct)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	return GET(direct, sk, sk_lock.owned) && !(BPF_CORE_READ(task, flags) & PF_KTHREAD) &&
+	       bpf_get_current_pid_tgid() >> 32;
+}
+
+static __always_inline int tell_closer(void *ctx, struct sock *sk, int from, __u32 netns,
+				       bool direct)
+{
+	struct probe_event local, *e = room(&local, PROBE_EVENT_SHORT);
+
+	if (!e)
+		return no_room();
+	e = there_is(e);
+	set_event(e, PROBE_ACCEPT, netns);
+	read_tuple(&e->tuple, sk, sport_of(sk), direct);
+	e->flags |= PROBE_AT_CLOSE;
+	e->state = (__u8)from;
+	set_current(e);
+	send(ctx, e, PROBE_EVENT_SHORT, false);
+	return 0;
+}
+
+/* tcp_close() and tcp_shutdown() make these states, in the process that calls them; tcp_close()
+ * also CLOSED at once, of a connection that it resets. There others do so as well (an RST that
+ * came), but only tcp_close() after both directions were shut. */
+static __always_inline void who_closes(void *ctx, struct sock *sk, int from, int to, __u32 netns,
+				       bool direct)
+{
+	if (to == TCP_CLOSE && ((from != TCP_ESTABLISHED && from != TCP_CLOSE_WAIT) ||
+				BPF_CORE_READ_BITFIELD_PROBED(sk, sk_shutdown) != SHUTDOWN_MASK))
+		return;
+	if (is_accepted(sk, direct) && process_has(sk, direct))
+		tell_closer(ctx, sk, from, netns, direct);
+}
+
+static __always_inline int listens(void *ctx, struct sock *sk, int from, bool direct)
+{
+	struct probe_event local, *e = room(&local, PROBE_EVENT_SHORT);
+
+	if (!e)
+		return no_room();
+	e = there_is(e);
+	set_event(e, PROBE_LISTEN, own_netns);
+	read_tuple(&e->tuple, sk, sport_of(sk), direct);
+	e->state = (__u8)from;
+	send(ctx, e, PROBE_EVENT_SHORT, true);
+	return 0;
+}
+
+/* Half of all calls are for states that say nothing new, and end here. */
+static __always_inline bool state_matters(int to)
+{
+	__u32 wanted = 1 << TCP_ESTABLISHED | 1 << TCP_SYN_SENT | 1 << TCP_CLOSE | 1 << TCP_LISTEN;
+
+	if (tell_closers)
+		wanted |= 1 << TCP_FIN_WAIT1 | 1 << TCP_LAST_ACK;
+	return wanted >> (to & 31) & 1;
 }
 
 static __always_inline int state_changes(void *ctx, struct sock *sk, int from, int to, bool direct)
 {
-	struct probe_event e;
 	__u32 netns;
 
-	if (to != TCP_SYN_SENT && to != TCP_ESTABLISHED && to != TCP_CLOSE && to != TCP_LISTEN)
+	if (!state_matters(to))
 		return 0;
 	if (direct ? BPF_CORE_READ_BITFIELD(sk, sk_protocol) != TCP : !is_protocol(sk, TCP))
 		return 0;
 	if (to == TCP_SYN_SENT) {
 		remember(sk);
-	} else if (to == TCP_ESTABLISHED) {
-		established(ctx, sk, direct);
+		return 0;
+	}
+	netns = read_netns(sk, direct);
+	if (to == TCP_ESTABLISHED) {
+		established(ctx, sk, from, netns, direct);
 	} else if (to == TCP_CLOSE && from == TCP_SYN_SENT) {
-		connect_ended(ctx, sk, direct);
-	} else if (to == TCP_CLOSE && from != TCP_LISTEN) {
-		if (from != TCP_CLOSE)
-			closed(ctx, sk, from, direct);
-	} else {
-		netns = read_netns(sk, direct);
-		if (netns != own_netns)
-			return 0;
-		begin_event(&e, sk, PROBE_LISTEN, netns, direct);
-		e.state = (__u8)from;
-		send(ctx, &e, true);
+		connect_ended(ctx, sk, netns, direct);
+	} else if (to == TCP_LISTEN || from == TCP_LISTEN) {
+		if (netns == own_netns)
+			listens(ctx, sk, from, direct);
+	} else if (from != TCP_CLOSE) {
+		if (tell_closers)
+			who_closes(ctx, sk, from, to, netns, direct);
+		if (tell_closed && to == TCP_CLOSE && netns == own_netns)
+			closed(ctx, sk, from, false, direct);
 	}
 	return 0;
 }
@@ -333,27 +247,6 @@ SEC("raw_tp/inet_sock_set_state") int state_raw(__u64 *ctx)
 {
 	return state_changes(ctx, (struct sock *)ctx[0], (int)ctx[1], (int)ctx[2], false);
 }
-
-/* ---- registers */
-
-/* The two empty statements keep the compiler from making one load with a chosen address of two
- * loads: the verifier only takes constant offsets into registers. */
-#define REGISTER(regs, arm64, x86)                                                                 \
-	({                                                                                         \
-		__u64 value_;                                                                      \
-		if (registers == PROBE_REGISTERS_ARM64) {                                          \
-			value_ = (regs)[arm64];                                                    \
-			asm volatile("# arm64" : "+r"(value_));                                    \
-		} else {                                                                           \
-			value_ = (regs)[x86];                                                      \
-			asm volatile("# x86_64" : "+r"(value_));                                   \
-		}                                                                                  \
-		value_;                                                                            \
-	})
-
-#define ARGUMENT_1(regs) REGISTER(regs, 0, 14) /* rdi */
-#define ARGUMENT_2(regs) REGISTER(regs, 1, 13) /* rsi */
-#define RETURNED(regs)   REGISTER(regs, 0, 10) /* rax */
 
 /* void tcp_set_state(struct sock *sk, int state) */
 SEC("kprobe") int state_kprobe(__u64 *ctx)
@@ -406,22 +299,30 @@ static __always_inline bool is_mapped(const struct probe_tuple *t)
 static __always_inline int call_failed(void *ctx, struct sock *sk, const void *addr, int result,
 				       bool v6)
 {
+	struct probe_tuple target = {};
 	int error = -result;
-	struct probe_event e;
+	struct probe_event local, *e;
 
 	/* a wrong argument is no attempt, and restarts are not for programs to see */
 	if (error <= 0 || error > LAST_ERRNO || error == OUR_EINVAL || error == OUR_EAFNOSUPPORT ||
 	    error == OUR_EINPROGRESS)
 		return 0;
-	begin_event(&e, sk, PROBE_CONNECT_FAILED, read_netns(sk, false), false);
-	if (!read_target(&e.tuple, addr) || (v6 && is_mapped(&e.tuple)))
+	if (!read_target(&target, addr) || (v6 && is_mapped(&target)))
 		return 0;
-	e.error = error;
-	e.flags |= PROBE_CLIENT;
+	e = room(&local, PROBE_EVENT_SHORT);
+	if (!e)
+		return no_room();
+	e = there_is(e);
+	set_event(e, PROBE_CONNECT_FAILED, read_netns(sk, false));
+	read_tuple(&e->tuple, sk, sport_of(sk), false);
+	__builtin_memcpy(e->tuple.remote, target.remote, sizeof(target.remote));
+	e->tuple.remote_port = target.remote_port;
+	e->error = error;
+	e->flags |= PROBE_CLIENT;
 	if (!BPF_CORE_READ((struct tcp_sock *)sk, segs_out))
-		e.flags |= PROBE_NO_PACKET;
-	set_current(&e);
-	send(ctx, &e, true);
+		e->flags |= PROBE_NO_PACKET;
+	set_current(e);
+	send(ctx, e, PROBE_EVENT_SHORT, true);
 	return 0;
 }
 
@@ -435,15 +336,25 @@ static __always_inline int call_begins(const __u64 *ctx)
 	return 0;
 }
 
-static __always_inline int call_returns(__u64 *ctx, bool v6)
+/* Of this thread; false: its begin was not seen. */
+static __always_inline bool call_ends(struct call *out)
 {
 	__u64 key = bpf_get_current_pid_tgid();
-	struct call *found = bpf_map_lookup_elem(&calls, &key), c;
+	struct call *found = bpf_map_lookup_elem(&calls, &key);
 
 	if (!found)
-		return 0;
-	c = *found;
+		return false;
+	*out = *found;
 	bpf_map_delete_elem(&calls, &key);
+	return true;
+}
+
+static __always_inline int call_returns(__u64 *ctx, bool v6)
+{
+	struct call c;
+
+	if (!call_ends(&c))
+		return 0;
 	return call_failed(ctx, (struct sock *)c.sk, (const void *)c.addr, (int)RETURNED(ctx), v6);
 }
 
@@ -478,17 +389,77 @@ SEC("kretprobe") int connect6_return(__u64 *ctx)
 	return call_returns(ctx, true);
 }
 
+/* ---- the last figures, where the states' program does not tell them */
+
+/* Kernels that do not count bytes_sent (before Linux 4.19) would want the state before. */
+static __always_inline bool was_connected(struct sock *sk)
+{
+	struct tcp_sock *tp = (struct tcp_sock *)sk;
+
+	return bpf_core_field_exists(tp->bytes_sent) && BPF_CORE_READ(tp, rcv_nxt) &&
+	       BPF_CORE_READ(sk, __sk_common.skc_dport) && read_netns(sk, false) == own_netns;
+}
+
+/* TP_PROTO(struct sock *sk), Linux 4.16: the socket is given back. An aborted one (SO_LINGER of 0
+ * seconds) has forgotten its ports by then. */
+SEC("raw_tp/tcp_destroy_sock") int destroy_raw(__u64 *ctx)
+{
+	struct sock *sk = (struct sock *)ctx[0];
+
+	if (was_connected(sk))
+		closed(ctx, sk, TCP_CLOSE, false, false);
+	return 0;
+}
+
+/* Who closes what the other end has reset: the state is CLOSED already, and the process gives back
+ * the socket (which it owns while it does so since Linux 4.20). */
+static __always_inline int gives_back(void *ctx, struct sock *sk, bool direct)
+{
+	if (is_accepted(sk, direct) && process_has(sk, direct) &&
+	    GET(direct, sk, __sk_common.skc_dport))
+		tell_closer(ctx, sk, TCP_CLOSE, read_netns(sk, direct), direct);
+	return 0;
+}
+
+SEC("tp_btf/tcp_destroy_sock") int closer_btf(__u64 *ctx)
+{
+	return gives_back(ctx, (struct sock *)ctx[0], true);
+}
+
+SEC("raw_tp/tcp_destroy_sock") int closer_raw(__u64 *ctx)
+{
+	return gives_back(ctx, (struct sock *)ctx[0], false);
+}
+
+/* void tcp_close(struct sock *sk, long timeout): in the process, whose bytes the kernel may still
+ * have to send, unless the connection is at its end already. */
+SEC("kprobe") int close_kprobe(__u64 *ctx)
+{
+	struct sock *sk = (struct sock *)ARGUMENT_1(ctx);
+	int state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	bool queued = state == TCP_ESTABLISHED || state == TCP_CLOSE_WAIT;
+
+	if (state != TCP_LISTEN && state != TCP_SYN_SENT && was_connected(sk))
+		closed(ctx, sk, state, queued, false);
+	return 0;
+}
+
 /* ---- accept */
 
 static __always_inline int accepted(void *ctx, struct sock *sk)
 {
-	struct probe_event e;
+	struct probe_event local, *e;
 
 	if (!sk || !is_protocol(sk, TCP))
 		return 0;
-	begin_event(&e, sk, PROBE_ACCEPT, read_netns(sk, false), false);
-	set_current(&e);
-	send(ctx, &e, true);
+	e = room(&local, PROBE_EVENT_SHORT);
+	if (!e)
+		return no_room();
+	e = there_is(e);
+	set_event(e, PROBE_ACCEPT, read_netns(sk, false));
+	read_tuple(&e->tuple, sk, sport_of(sk), false);
+	set_current(e);
+	send(ctx, e, PROBE_EVENT_SHORT, true);
 	return 0;
 }
 
@@ -652,6 +623,52 @@ SEC("kprobe") int udp_sent6_kprobe(__u64 *ctx)
 	return datagram(skb, BPF_CORE_READ(skb, sk), true);
 }
 
+/* The other end by the call's argument or, of a connected socket, its own. The local address may be
+ * any: the kernel chooses it later. An IPv6 socket sends to v4-mapped addresses by udp_sendmsg().
+ */
+static __always_inline int udp_sends(struct sock *sk, const struct msghdr *msg, bool v6)
+{
+	const void *name = BPF_CORE_READ(msg, msg_name);
+	struct probe_tuple t = {};
+
+	if (!is_protocol(sk, UDP))
+		return 0; /* UDP-Lite */
+	if (name) {
+		if (!read_target(&t, name))
+			return 0;
+	} else {
+		t.remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+		if (v6)
+			BPF_CORE_READ_INTO(&t.remote, sk, __sk_common.skc_v6_daddr);
+		else
+			map_v4(t.remote, BPF_CORE_READ(sk, __sk_common.skc_daddr));
+	}
+	t.local_port = sport_of(sk);
+	if (!t.remote_port || !t.local_port || (v6 && is_mapped(&t)))
+		return 0;
+	if (v6)
+		BPF_CORE_READ_INTO(&t.local, sk, __sk_common.skc_v6_rcv_saddr);
+	else
+		map_v4(t.local, BPF_CORE_READ((struct inet_sock *)sk, inet_saddr));
+	t.family = v6 ? INET6 : INET;
+	t.protocol = UDP;
+	count_datagram(&t, sk);
+	return 0;
+}
+
+/* int udp_sendmsg(struct sock *sk, struct msghdr *msg, size_t len), and udpv6_sendmsg() */
+SEC("kprobe") int udp_sends4_kprobe(__u64 *ctx)
+{
+	return udp_sends((struct sock *)ARGUMENT_1(ctx), (const struct msghdr *)ARGUMENT_2(ctx),
+			 false);
+}
+
+SEC("kprobe") int udp_sends6_kprobe(__u64 *ctx)
+{
+	return udp_sends((struct sock *)ARGUMENT_1(ctx), (const struct msghdr *)ARGUMENT_2(ctx),
+			 true);
+}
+
 /* void skb_consume_udp(struct sock *sk, struct sk_buff *skb, int len): in recvmsg(), Linux 4.10 */
 SEC("fentry/skb_consume_udp") int udp_received_fentry(__u64 *ctx)
 {
@@ -661,6 +678,24 @@ SEC("fentry/skb_consume_udp") int udp_received_fentry(__u64 *ctx)
 SEC("kprobe") int udp_received_kprobe(__u64 *ctx)
 {
 	return datagram((struct sk_buff *)ARGUMENT_2(ctx), (struct sock *)ARGUMENT_1(ctx), false);
+}
+
+/* struct sk_buff *__skb_recv_udp(struct sock *sk, unsigned int flags, ...): what recvmsg() takes,
+ * Linux 4.10 */
+SEC("kprobe") int udp_takes_enter(__u64 *ctx)
+{
+	return call_begins(ctx);
+}
+
+SEC("kretprobe") int udp_takes_return(__u64 *ctx)
+{
+	struct sk_buff *skb = (struct sk_buff *)RETURNED(ctx);
+	struct call c;
+
+	/* an error's number is beyond all pointers */
+	if (!call_ends(&c) || !skb || (__u64)skb >= (__u64)-4095)
+		return 0;
+	return datagram(skb, (struct sock *)c.sk, false);
 }
 
 /* ---- bind: UDP servers */

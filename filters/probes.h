@@ -9,6 +9,7 @@
 #define FILTERS_PROBES_H
 
 #ifndef __bpf__
+#include <stddef.h>
 #include <stdint.h>
 #else
 #include <linux/types.h>
@@ -23,7 +24,7 @@ typedef __u64 uint64_t;
 enum probe_event_kind {
 	PROBE_CONNECT_FAILED = 1, /* connect error, also of a connect that sent no packet */
 	PROBE_ESTABLISHED = 2,    /* the handshake is complete; who: of a connect only */
-	PROBE_ACCEPT = 3,         /* who took it */
+	PROBE_ACCEPT = 3,         /* who took it, or closes what it had taken (PROBE_AT_CLOSE) */
 	PROBE_CLOSE = 4,          /* the last figures */
 	PROBE_LISTEN = 5,         /* someone listens, or no longer */
 };
@@ -33,6 +34,7 @@ enum probe_event_flags {
 	PROBE_NO_PACKET = 1 << 1,    /* failed before a SYN was sent */
 	PROBE_CLIENT = 1 << 2,      /* this end connected; else it accepted, or that is not known */
 	PROBE_OTHER_NETNS = 1 << 3, /* not the collector's own network namespace: process only */
+	PROBE_AT_CLOSE = 1 << 4,    /* of PROBE_ACCEPT */
 };
 
 enum { PROBE_COMM = 16 };
@@ -46,14 +48,15 @@ struct probe_tuple {
 	uint16_t unused;
 };
 
+/* All but PROBE_CLOSE with figures end before bytes_sent (PROBE_EVENT_SHORT bytes). */
 struct probe_event {
 	uint64_t time_ns; /* CLOCK_MONOTONIC (bpf_ktime_get_ns) */
 	struct probe_tuple tuple;
 	uint8_t kind, flags;
-	uint8_t state; /* enum sock_state before, of PROBE_CLOSE */
+	uint8_t state; /* enum sock_state before; of PROBE_CLOSE SYN_SENT: there are no figures */
 	uint8_t unused;
 	uint32_t error; /* errno of PROBE_CONNECT_FAILED, positive */
-	uint32_t pid;   /* thread group; 0: not known */
+	uint32_t pid;   /* thread group; 0: not known, nor what is in the next two */
 	uint32_t netns; /* inode number */
 	uint64_t cgroup_id;
 	char comm[PROBE_COMM];
@@ -64,10 +67,13 @@ struct probe_event {
 	uint32_t srtt_us; /* times 8, as the kernel keeps it */
 	uint32_t mdev_us; /* times 4 */
 	uint32_t unused2;
-	uint64_t established_ns; /* as time_ns; 0: not known */
 };
 
-/* Value of the map of UDP tuples, one for each CPU; on a CPU that saw none of it all is 0. */
+#define PROBE_EVENT_SHORT offsetof(struct probe_event, bytes_sent)
+
+/* Key of the map of UDP tuples: a probe_tuple, whose local address is 0.0.0.0 or :: where the
+ * program did not see it (udp_sendmsg()). Its value, one for each CPU; on a CPU that saw none of it
+ * all is 0. */
 struct probe_datagrams {
 	uint64_t cgroup_id;
 	uint64_t packets; /* sent or received by a process; only to show: flows count frames */
@@ -78,7 +84,6 @@ struct probe_datagrams {
 
 /* Places in the map of counters, each for each CPU, since the programs were loaded. */
 enum probe_count {
-	PROBE_COUNT_EVENTS,      /* sent */
 	PROBE_COUNT_FULL,        /* not sent: no room in the ring or the perf buffer */
 	PROBE_COUNT_MAP_FULL,    /* an entry of a map could not be made */
 	PROBE_COUNT_RETRANSMITS, /* calls of tcp_retransmit_skb(), all network namespaces */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "collector/pipeline.h"
+#include "collector/tiers_internal.h"
 #include "tests/collector/tiers_pretend.h"
 #include "tests/test.h"
 
@@ -81,7 +82,7 @@ static void begin(enum conf_capture_mode mode, struct tiers_config *c)
 	c->proc = proc;
 	c->interval_ns = 3600000 * MS;
 	c->all_interfaces = true;
-	c->count_udp = CONF_COUNT_UDP_ALWAYS;
+	c->count_udp = CONF_COUNT_UDP_AUTO;
 	c->engine = engine;
 	c->rings.narrow = narrow_rings;
 	c->rings.drain = drain_rings;
@@ -180,7 +181,7 @@ static void test_facts(void)
 	begin(CONF_MODE_AUTO, &c);
 	go(&c);
 	n = tiers_facts(&t, facts);
-	CHECK_INT(n, 3); /* connect of the probes, counters of the sockets, the filter */
+	CHECK_INT(n, 4); /* close and connect of the probes, counters of the sockets, the filter */
 	for (i = 0; i < n; i++)
 		closes +=
 		    !strcmp(facts[i].fact.name, "close") && !strcmp(facts[i].source, "socket");
@@ -268,29 +269,112 @@ static void test_forwarding(void)
 	set_forwarding("0");
 }
 
-/* Ticks a second apart: the filter that counts UDP is wanted where there is much. */
+/* Rings that take the eBPF filter, or refuse it. */
+static struct {
+	bool refuse, tunnel;
+	int fd;
+	size_t n;
+} taken;
+
+static int take_filter(void *ctx, const struct ip_net *nets, size_t n, int bpf_fd)
+{
+	(void)ctx;
+	(void)nets;
+	taken.fd = taken.refuse ? -1 : bpf_fd;
+	taken.n = n;
+	return 0;
+}
+
+static void have_filter(void *ctx, bool *narrowed, bool *ebpf)
+{
+	(void)ctx;
+	*narrowed = taken.n > 0;
+	*ebpf = taken.fd >= 0;
+}
+
+static bool all_ethernet(void *ctx)
+{
+	(void)ctx;
+	return !taken.tunnel;
+}
+
+static void begin_udp(enum conf_capture_mode mode, struct tiers_config *c,
+		      const struct ring_bpf_config *ring)
+{
+	all_work();
+	begin(mode, c);
+	memset(&taken, 0, sizeof(taken));
+	taken.fd = -1;
+	c->ring = ring;
+	c->rings.narrow = take_filter;
+	c->rings.have = have_filter;
+	c->rings.ethernet = all_ethernet;
+}
+
+/* The filter that counts UDP is there in each tier that has it, from the start; where the kernel
+ * refuses it, its reason is told. */
 static void test_udp(void)
 {
-	/* ticks, packets in each, is it much then */
-	static const uint32_t steps[][3] = {{5, 4000, 0}, {1, 6000, 1}, {29, 100, 1},
-					    {1, 2000, 1}, {29, 100, 1}, {1, 100, 0}};
-	struct kernel_datagrams d = {.key.w[4] = (uint64_t)PROTO_UDP << 32 | 7777};
-	uint64_t now_ns = monotonic_ns();
+	static const uint16_t port = 53;
+	static const struct ring_bpf_config ring = {.dns_ports = &port, .ndns_ports = 1};
+	static const struct {
+		const char *name, *filter;
+		enum conf_capture_mode mode;
+		enum conf_count_udp count_udp;
+		bool no_ring, wanted; /* no_ring: rules of capture.exclude */
+	} cases[] = {
+	    {"auto", "eBPF, narrowed", CONF_MODE_AUTO, CONF_COUNT_UDP_AUTO, false, true},
+	    {"socket", "eBPF, narrowed", CONF_MODE_SOCKET, CONF_COUNT_UDP_AUTO, false, true},
+	    {"probe", "eBPF, narrowed", CONF_MODE_PROBE, CONF_COUNT_UDP_AUTO, false, true},
+	    {"packet", "classic", CONF_MODE_PACKET, CONF_COUNT_UDP_AUTO, false, false},
+	    {"never", "classic, narrowed", CONF_MODE_AUTO, CONF_COUNT_UDP_NEVER, false, false},
+	    {"rules", "classic, narrowed", CONF_MODE_SOCKET, CONF_COUNT_UDP_AUTO, true, false}};
 	struct tiers_config c;
-	uint32_t i, n;
+	size_t i;
 
-	all_work();
-	begin(CONF_MODE_AUTO, &c);
-	c.count_udp = CONF_COUNT_UDP_AUTO;
-	go(&c);
-	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		d.packets = steps[i][1];
-		for (n = 0; n < steps[i][0]; n++) {
-			engine_kernel_datagrams(engine, &d);
-			tiers_tick(&t, now_ns += 1000 * MS);
-		}
-		CHECK_INT(t.udp_much, steps[i][2]);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		begin_udp(cases[i].mode, &c, cases[i].no_ring ? NULL : &ring);
+		c.count_udp = cases[i].count_udp;
+		go(&c);
+		CHECK_MSG(cases[i].wanted == (t.ring_bpf || t.ring_why[0]), "%s", cases[i].name);
+		CHECK_MSG(!t.ring_bpf == (taken.fd < 0), "%s", cases[i].name);
+		CHECK(!(t.ring_bpf && t.ring_why[0]));
+		CHECK_STR(tiers_filter_name(&t),
+			  t.ring_bpf || !cases[i].wanted ? cases[i].filter : "classic, narrowed");
+		finish();
 	}
+}
+
+/* A tunnel comes and goes; a ring refuses it: the classic filter is there meanwhile, or for good.
+ */
+static void test_udp_without(void)
+{
+	static const struct ring_bpf_config ring = {.ndns_ports = 0};
+	struct tiers_config c;
+
+	begin_udp(CONF_MODE_SOCKET, &c, &ring);
+	taken.tunnel = true;
+	go(&c);
+	if (!t.ring_bpf) {
+		finish();
+		TEST_SKIP("the kernel takes no eBPF filter here");
+		return;
+	}
+	CHECK_INT(taken.fd, -1);
+	CHECK_STR(tiers_filter_name(&t), "classic, narrowed");
+	taken.tunnel = false;
+	tiers_tick(&t, monotonic_ns());
+	CHECK_INT(taken.fd, ring_bpf_fd(t.ring_bpf));
+	taken.tunnel = true;
+	tiers_tick(&t, monotonic_ns());
+	CHECK_INT(taken.fd, -1);
+	CHECK(t.narrowed);
+	taken.tunnel = false;
+	taken.refuse = true;
+	tiers_tick(&t, monotonic_ns());
+	CHECK(!t.ring_bpf);
+	CHECK_STR(t.ring_why, "a packet ring refused it");
+	CHECK_STR(tiers_filter_name(&t), "classic, narrowed");
 	finish();
 }
 
@@ -652,11 +736,54 @@ static void test_died(void)
 	finish();
 }
 
+/* Messages of closed sockets are taken together; what has come in a rest is read at its end. */
+static void test_rests(void)
+{
+	struct pollfd fds[TIERS_FDS];
+	struct tiers_config c;
+	unsigned int polls;
+	uint64_t until_ns;
+
+	all_work();
+	begin(CONF_MODE_SOCKET, &c);
+	sockets.fd1 = 7 + 1;
+	sockets.rest = 8;
+	go(&c);
+	tiers_gather(&t, fds);
+	CHECK_INT(fds[1].fd, 7);
+	fds[1].revents = POLLIN;
+	tiers_read(&t, fds);
+	polls = sockets.polls;
+	tiers_gather(&t, fds);
+	CHECK_INT(fds[1].fd, -1);
+	until_ns = t.sockets.pace.until_ns;
+	CHECK(until_ns && until_ns <= monotonic_ns() + MS); /* the first one: a short rest */
+	CHECK(tiers_due_ns(&t) <= until_ns);
+	tiers_work(&t, until_ns - 1);
+	CHECK_INT(sockets.polls, polls);
+	tiers_work(&t, until_ns);
+	CHECK_INT(sockets.polls, polls + 1);
+	CHECK(t.sockets.pace.until_ns > until_ns); /* there was more */
+	sockets.rest = 0;
+	tiers_work(&t, t.sockets.pace.until_ns);
+	tiers_gather(&t, fds);
+	CHECK_INT(fds[1].fd, 7);
+	CHECK_INT(t.sockets.pace.until_ns, 0);
+	sockets.rest = 8; /* one that is given up rests no more */
+	tiers_read(&t, fds);
+	sockets.poll = -EIO;
+	tiers_tick(&t, monotonic_ns());
+	CHECK_INT(t.sockets.pace.until_ns, 0);
+	finish();
+}
+
 TEST_MAIN({"a /proc of one's own", test_made}, {"the choice", test_choice}, {"facts", test_facts},
-	  {"settings", test_settings}, {"forwarding", test_forwarding}, {"much UDP", test_udp},
+	  {"settings", test_settings}, {"forwarding", test_forwarding},
+	  {"UDP in the kernel", test_udp}, {"UDP without it", test_udp_without},
 	  {"addresses", test_addresses}, {"samples wait", test_delay},
 	  {"lists before a cycle's end", test_plan}, {"lost events", test_lost},
 	  {"sources that fail", test_failing}, {"processes", test_process},
 	  {"tried again", test_again}, {"a proof is left out", test_own},
 	  {"tried again a few times", test_given_up},
-	  {"tried again after it failed in use", test_died}, {"and away with it", test_removed})
+	  {"tried again after it failed in use", test_died}, {"rests", test_rests},
+	  {"and away with it", test_removed})

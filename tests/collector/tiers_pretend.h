@@ -20,6 +20,8 @@ struct pretend {
 	struct kernel_source_stats stats;
 	unsigned int tried, opens, closes, dumps, firsts;
 	bool dumps_only;
+	int fd1; /* its descriptor + 1 */
+	unsigned int polls, rest;
 };
 
 static struct pretend sockets, probes;
@@ -53,16 +55,21 @@ static int open_probes(struct kernel_source **s, const struct kernel_source_conf
 	return open_it(&probes, s, c, sink, why);
 }
 
-static int no_fd(const struct kernel_source *s)
+static int fd_of(const struct kernel_source *s)
 {
-	(void)s;
-	return -1;
+	return ((const struct pretend *)s)->fd1 - 1;
+}
+
+static unsigned int rest_of(const struct kernel_source *s)
+{
+	return ((const struct pretend *)s)->rest;
 }
 
 static int poll_it(struct kernel_source *s, char why[KERNEL_WHY_SIZE])
 {
 	struct pretend *x = (struct pretend *)s;
 
+	x->polls++;
 	if (x->poll)
 		snprintf(why, KERNEL_WHY_SIZE, "it broke");
 	return x->poll;
@@ -87,7 +94,8 @@ static size_t facts_of(const struct kernel_source *s, struct kernel_fact out[KER
 	out[0].name = "counters";
 	out[0].provider = x->counters ? "pretended" : NULL;
 	out[1].name = "close";
-	out[1].provider = x->close && !x->dumps_only ? "pretended" : NULL;
+	/* probes tell of both ends of a connection's life */
+	out[1].provider = (x->close && !x->dumps_only) || x->connect ? "pretended" : NULL;
 	out[2].name = "connect";
 	out[2].provider = x->connect ? "pretended" : NULL;
 	return 3;
@@ -103,10 +111,12 @@ static void close_it(struct kernel_source *s)
 	((struct pretend *)s)->closes++;
 }
 
-static const struct kernel_source_ops sockets_ops = {"socket", open_sockets, no_fd,    poll_it,
-						     dump_it,  facts_of,     stats_of, close_it};
-static const struct kernel_source_ops probes_ops = {"probe", open_probes, no_fd,    poll_it,
-						    NULL,    facts_of,    stats_of, close_it};
+static const struct kernel_source_ops sockets_ops = {"socket", open_sockets, fd_of,    poll_it,
+						     dump_it,  facts_of,     stats_of, close_it,
+						     rest_of};
+static const struct kernel_source_ops probes_ops = {"probe", open_probes, fd_of,    poll_it,
+						    NULL,    facts_of,    stats_of, close_it,
+						    NULL};
 
 /* The rings: what they were told last. */
 static struct {
