@@ -2,14 +2,15 @@
 """cost.py - what it costs a busy server that flowline watches: requests per second (nginx, wrk) and throughput
 (iperf3) with and without it, in pairs that take turns, and the CPU of flowline itself, tier by tier.
 
-    sudo FLOWLINE=./flowline bench/cost.py [--tier none,packet,socket,probe] [--load keep,close,tcp]
+    sudo FLOWLINE=./flowline bench/cost.py [--tier none,tap,packet,socket,probe] [--load keep,close,tcp]
         [--pairs 5] [--seconds 3] [--warm 12] [--interval 10s] [--connections 32] [--no-bpf-stats]
         [--set KEY=VALUE]...
 
 Client and server are two network namespaces; flowline watches the server's. A pair is one run without and one
 with flowline, in turns the one and the other first. "ratio" is with/without of each pair: the median, and in
 brackets the middle half of them. The tier "none" starts no flowline at all: its ratios are what this machine's
-noise alone does. Before each timed run there are --warm seconds of the same load, with and without flowline
+noise alone does; "tap" is a packet socket whose filter takes nothing: what any program that looks at packets costs
+at the least. Before each timed run there are --warm seconds of the same load, with and without flowline
 alike: a new flowline may look for processes for as much as processes.cpu_share of ten seconds, at once, and with
 short connections a shorter run would show that alone. On a busy machine look at "CPU per unit": that of the
 load's own programs, with the kernel's work for them, which other people's load changes less.
@@ -160,12 +161,25 @@ def program_name(number):
 
 # --- the pairs ---------------------------------------------------------------------------------------
 
+TAP = """
+import ctypes, socket, struct, time
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+code = ctypes.create_string_buffer(struct.pack('HBBI', 6, 0, 0, 0))
+s.setsockopt(socket.SOL_SOCKET, 26, struct.pack('HP', 1, ctypes.addressof(code)))
+time.sleep(3600)
+"""
+
+
 class Watcher:
-    """A flowline in the server's namespace, or none."""
+    """A flowline in the server's namespace, or a packet socket (TAP: a filter of one instruction, take nothing), or none."""
 
     def __init__(self, ns, tier, options):
-        self.run = None
-        if tier != 'none':
+        self.run = self.tap = None
+        self.mode = tier
+        if tier == 'tap':
+            self.tap = ns.start([sys.executable, '-c', TAP])
+            time.sleep(0.5)
+        elif tier != 'none':
             more = [w for s in options.set for w in ('--set', s)]
             self.run = tiers.start(tiers.Run(ns, tier, '--set', 'kernel.count_udp=auto', *more,
                                             interval=options.interval))[0]
@@ -178,6 +192,9 @@ class Watcher:
 
     def stop(self):
         """Frames it has read, and frames lost."""
+        if self.tap:
+            self.tap.terminate()
+            self.tap.wait()
         if not self.run:
             return 0, 0
         points = self.run.stop().where('flowline')
@@ -203,7 +220,7 @@ class Row:
             if on:
                 self.own.append(own / units)
                 self.shares.append(own / seconds)
-                self.mode = w.mode if w.run else 'none'
+                self.mode = w.mode
                 self.units += seen + units  # as the frames
             frames, dropped = w.stop()
             self.frames += frames
@@ -251,7 +268,7 @@ def bpf_stats(load, tier, options):
 
 def options_of(words):
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--tier', default='none,packet,socket,probe', help='which, by commas')
+    p.add_argument('--tier', default='none,tap,packet,socket,probe', help='which, by commas')
     p.add_argument('--load', default='keep,close,tcp', help='which, by commas: keep, close, tcp')
     p.add_argument('--pairs', type=int, default=5)
     p.add_argument('--seconds', type=int, default=3, help='of each run')
@@ -262,7 +279,7 @@ def options_of(words):
     p.add_argument('--no-bpf-stats', action='store_true', help='not the ns of each eBPF program')
     o = p.parse_args(words)
     o.tier, o.load = o.tier.split(','), o.load.split(',')
-    for name, known in [(t, ('none', 'auto') + tiers.MODES) for t in o.tier] + [(x, LOADS) for x in o.load]:
+    for name, known in [(t, ('none', 'tap', 'auto') + tiers.MODES) for t in o.tier] + [(x, LOADS) for x in o.load]:
         if name not in known:
             p.error('%s: want one of %s' % (name, ', '.join(known)))
     if not 1 <= o.pairs <= 1000 or not 1 <= o.seconds <= 600 or not 0 <= o.warm <= 600:
