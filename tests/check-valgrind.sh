@@ -15,7 +15,8 @@ run() {
 	what=$1 most=$2
 	shift 2
 	valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,possible \
-		--errors-for-leak-kinds=definite "$@" >valgrind.out 2>&1
+		--errors-for-leak-kinds=definite --suppressions="$top_srcdir/tests/valgrind.supp" \
+		"$@" >valgrind.out 2>&1
 	rc=$?
 	case $rc in
 	0|"$most") echo "ok $what"; passed=$((passed + 1)) ;;
