@@ -10,16 +10,14 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "collector/sockets.h"
 #include "tests/flows/script.h"
+#include "tests/collector/pretend_proc.h"
 #include "tests/test.h"
 
 #define MS 1000000ULL
 #define S  1000000000ULL
-
-static char proc[] = "/tmp/flowline-repair.XXXXXX";
 
 /* What the pretended source and rings say, and what was done with them. */
 static struct {
@@ -100,47 +98,6 @@ static bool is_needless(void *ctx)
 {
 	(void)ctx;
 	return x.needless;
-}
-
-static void set_forwarding(int on)
-{
-	char path[128];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/sys/net/ipv4/ip_forward", proc);
-	f = fopen(path, "w");
-	if (CHECK(f)) {
-		fprintf(f, "%d\n", on);
-		fclose(f);
-	}
-}
-
-/* The first case: all others use it. */
-static void test_made(void)
-{
-	static const char *const parts[] = {"/sys", "/sys/net", "/sys/net/ipv4"};
-	char path[128];
-	size_t i;
-
-	CHECK(mkdtemp(proc));
-	for (i = 0; i < 3; i++) {
-		snprintf(path, sizeof(path), "%s%s", proc, parts[i]);
-		CHECK_INT(mkdir(path, 0700), 0);
-	}
-}
-
-/* The last one. */
-static void test_removed(void)
-{
-	static const char *const parts[] = {"/sys/net/ipv4/ip_forward", "/sys/net/ipv4", "/sys/net",
-					    "/sys", ""};
-	char path[128];
-	size_t i;
-
-	for (i = 0; i < 5; i++) {
-		snprintf(path, sizeof(path), "%s%s", proc, parts[i]);
-		CHECK_INT(remove(path), 0);
-	}
 }
 
 static struct script script;

@@ -5,59 +5,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "collector/pipeline.h"
 #include "collector/tiers_internal.h"
+#include "tests/collector/pretend_proc.h"
 #include "tests/collector/tiers_pretend.h"
 #include "tests/test.h"
-
-static char proc[] = "/tmp/flowline-tiers.XXXXXX";
-
-static void set_forwarding(const char *value)
-{
-	char path[128];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/sys/net/ipv4/ip_forward", proc);
-	f = fopen(path, "w");
-	if (CHECK(f)) {
-		fprintf(f, "%s\n", value);
-		fclose(f);
-	}
-}
-
-/* The first case: all others use it. */
-static void test_made(void)
-{
-	static const char *const parts[] = {"", "/sys", "/sys/net", "/sys/net/ipv4"};
-	char path[128];
-	size_t i;
-
-	CHECK(mkdtemp(proc));
-	for (i = 1; i < 4; i++) {
-		snprintf(path, sizeof(path), "%s%s", proc, parts[i]);
-		CHECK_INT(mkdir(path, 0700), 0);
-	}
-	set_forwarding("0");
-}
-
-/* The last one. */
-static void test_removed(void)
-{
-	static const char *const parts[] = {"/sys/net/ipv4", "/sys/net", "/sys", ""};
-	char path[128];
-	size_t i;
-
-	snprintf(path, sizeof(path), "%s/sys/net/ipv4/ip_forward", proc);
-	unlink(path);
-	for (i = 0; i < 4; i++) {
-		snprintf(path, sizeof(path), "%s%s", proc, parts[i]);
-		CHECK_INT(rmdir(path), 0);
-	}
-}
 
 static struct tiers t;
 static struct engine *engine;
@@ -244,17 +199,17 @@ static void test_forwarding(void)
 	struct tiers_config c;
 
 	all_work();
-	set_forwarding("1");
+	set_forwarding(1);
 	begin(CONF_MODE_AUTO, &c);
 	go(&c);
 	CHECK(!t.narrowed);
 	CHECK_INT(sockets.dumps, 1);
-	set_forwarding("0");
+	set_forwarding(0);
 	tiers_tick(&t, monotonic_ns());
 	CHECK(t.narrowed);
 	CHECK_INT(rings.n, 2);
 	CHECK_INT(sockets.firsts, 1);
-	set_forwarding("1");
+	set_forwarding(1);
 	tiers_tick(&t, monotonic_ns());
 	CHECK(!t.narrowed);
 	CHECK_INT(rings.n, 0);
@@ -266,7 +221,7 @@ static void test_forwarding(void)
 	go(&c);
 	CHECK(t.narrowed);
 	finish();
-	set_forwarding("0");
+	set_forwarding(0);
 }
 
 /* Rings that take the eBPF filter, or refuse it. */

@@ -16,33 +16,12 @@ static void begin(struct world *w, const char *name, int local, int variant)
 	CHECK_INT(engine_set_narrow(w->narrow.e, NULL, 0), 0);
 }
 
-static void frame(struct world *w, int who, uint8_t flags, uint32_t len, int lost)
+/* A segment that begins back bytes in front of what is next; lost: the packet ring dropped it. */
+static void put_frame(struct world *w, int who, uint8_t flags, uint32_t back, uint32_t len,
+		      int lost)
 {
 	struct script_segment g = {.who = who,
 				   .flags = flags,
-				   .seq = w->next[who],
-				   .ack = w->next[1 - who],
-				   .len = len,
-				   .data = binary};
-
-	script_tcp(&w->full, &g);
-	if (!lost)
-		script_tcp(&w->narrow, &g);
-	w->dropped += lost;
-	wait_ns(w, MS);
-	if (flags & TCP_RST)
-		return;
-	w->k[who].sent += len;
-	w->k[1 - who].received += len;
-	w->k[1 - who].fin_received |= flags & TCP_FIN;
-	w->next[who] += len + !!(flags & TCP_SYN) + !!(flags & TCP_FIN);
-}
-
-/* The last len bytes once more. */
-static void again(struct world *w, int who, uint32_t back, uint32_t len, int lost)
-{
-	struct script_segment g = {.who = who,
-				   .flags = TCP_ACK,
 				   .seq = w->next[who] - back,
 				   .ack = w->next[1 - who],
 				   .len = len,
@@ -52,6 +31,24 @@ static void again(struct world *w, int who, uint32_t back, uint32_t len, int los
 	if (!lost)
 		script_tcp(&w->narrow, &g);
 	wait_ns(w, MS);
+}
+
+static void frame(struct world *w, int who, uint8_t flags, uint32_t len, int lost)
+{
+	put_frame(w, who, flags, 0, len, lost);
+	w->dropped += lost;
+	if (flags & TCP_RST)
+		return;
+	w->k[who].sent += len;
+	w->k[1 - who].received += len;
+	w->k[1 - who].fin_received |= flags & TCP_FIN;
+	w->next[who] += len + !!(flags & TCP_SYN) + !!(flags & TCP_FIN);
+}
+
+/* The last bytes once more, from back on. */
+static void again(struct world *w, int who, uint32_t back, uint32_t len, int lost)
+{
+	put_frame(w, who, TCP_ACK, back, len, lost);
 }
 
 static void open_one(struct world *w)
